@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ Words: TypeAlias = NDArray[np.uint32]
 
 DWords: TypeAlias = NDArray[np.uint64]
 """One-dimensional array of 64-bit memory words, native byte order."""
+
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 def frozen_words(values: object) -> Words:
@@ -24,7 +27,7 @@ def frozen_dwords(values: object) -> DWords:
     return _frozen(np.asarray(values, dtype=np.uint64))
 
 
-def _frozen(array: NDArray[np.generic]) -> NDArray[np.generic]:
+def _frozen(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
     flat = array.reshape(-1)
     if flat.flags.writeable:
         flat = flat.copy()

@@ -1,0 +1,1 @@
+"""Host runtime for small AI accelerators."""
