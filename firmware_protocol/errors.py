@@ -58,5 +58,41 @@ class RemoteSilenceError(RemoteViolationError):
     """No answer came before the deadline."""
 
 
+class RemoteRefusedError(RemoteViolationError):
+    """The board answered that it failed or gave up.
+
+    Attributes:
+        code: reply code, 11 (error) or 12 (timeout) on the EVK2.
+    """
+
+    def __init__(self, request: str, code: int, found: object, expected: object) -> None:
+        self.code = code
+        super().__init__(request, found, expected)
+
+
+class OutOfStepError(RemoteViolationError):
+    """A reply that belongs to no outstanding request: host and board lost count."""
+
+
+class OutputLayoutError(RemoteViolationError):
+    """Output messages with an unknown or repeated mailbox, or of the wrong length."""
+
+
+class OutputStatusError(RemoteViolationError):
+    """An output message says that processing failed.
+
+    Attributes:
+        mailbox: which output.
+        status: low half of its header.
+    """
+
+    def __init__(self, mailbox: int, status: int, expected: int) -> None:
+        self.mailbox = mailbox
+        self.status = status
+        super().__init__(
+            f"output message of mailbox {mailbox}", f"status 0x{status:x}", f"0x{expected:x}"
+        )
+
+
 def _place(offset: int, unit: str) -> str:
     return f"0x{offset:x}" if unit == "byte" else str(offset)
