@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Elements: TypeAlias = NDArray[np.int8] | NDArray[np.int16]
 """Quantized values, (..., n)."""
 
-Integers: TypeAlias = NDArray[np.signedinteger] | NDArray[np.unsignedinteger]
+Integers: TypeAlias = NDArray[np.integer]
 """Values of any integer dtype, (..., n)."""
 
 WORD_BITS = 64
