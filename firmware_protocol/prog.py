@@ -1,0 +1,128 @@
+"""PROG_A / PROG_D: the APB writes that load a program, as two parallel text files.
+
+Line k of the address file is a byte address, line k of the data file the 32-bit word to write
+there; 8 hexadecimal digits and a newline each (program file reference 1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from firmware_protocol.errors import FormatError, LocalMisuseError
+from firmware_protocol.hextext import format_hex_lines, parse_hex_lines
+from firmware_protocol.words import Words, frozen_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_DIGITS = 8
+_STEP = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProgStream:
+    """Single-word writes in program order; order and repeats are meaningful.
+
+    Attributes:
+        addresses: uint32 (n,), byte addresses.
+        data: uint32 (n,), the word written at each.
+    """
+
+    addresses: Words
+    data: Words
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "addresses", frozen_words(self.addresses))
+        object.__setattr__(self, "data", frozen_words(self.data))
+        if self.addresses.size != self.data.size:
+            raise LocalMisuseError(
+                f"{self.addresses.size} addresses for {self.data.size} words, expected as many"
+            )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ProgStream):
+            return NotImplemented
+        same_addresses = np.array_equal(self.addresses, other.addresses)
+        return same_addresses and np.array_equal(self.data, other.data)
+
+    def __hash__(self) -> int:
+        return hash((self.addresses.tobytes(), self.data.tobytes()))
+
+    def __len__(self) -> int:
+        return int(self.addresses.size)
+
+
+def parse_prog(a: bytes, d: bytes, *, names: tuple[str, str] = ("PROG_A", "PROG_D")) -> ProgStream:
+    """Read a pair of files.
+
+    Accepts LF or CRLF, a missing final newline, upper case and a `0x`.
+
+    Args:
+        a: the address file.
+        d: the data file.
+        names: their names for messages.
+
+    Raises:
+        FormatError: a line is not 8 digits, an address is not a multiple of 4, or the files have
+            different numbers of lines.
+    """
+    addresses = _read(a, names[0])
+    data = _read(d, names[1])
+    if addresses.size != data.size:
+        shorter = int(min(addresses.size, data.size))
+        found = f"{addresses.size} lines beside {data.size} lines in {names[1]}"
+        raise FormatError(names[0], shorter + 1, found, "as many in both files", unit="line")
+    odd = np.flatnonzero(addresses % _STEP)
+    if odd.size:
+        line = int(odd[0])
+        found = f"address 0x{int(addresses[line]):08x}"
+        raise FormatError(names[0], line + 1, found, "a multiple of 4", unit="line")
+    return ProgStream(addresses, data)
+
+
+def _read(text: bytes, name: str) -> Words:
+    values = parse_hex_lines(text, name=name, min_digits=_DIGITS, max_digits=_DIGITS)
+    return values.astype(np.uint32)
+
+
+def format_prog(stream: ProgStream) -> tuple[bytes, bytes]:
+    """Write the address file and the data file, 9 bytes per word each."""
+    return (
+        format_hex_lines(stream.addresses, _DIGITS),
+        format_hex_lines(stream.data, _DIGITS),
+    )
+
+
+def bursts(stream: ProgStream) -> list[tuple[int, Words]]:
+    """Join runs of addresses that rise by 4 into (start address, words); keeps the order."""
+    if not len(stream):
+        return []
+    jumps = np.diff(stream.addresses.astype(np.int64)) != _STEP
+    starts = np.concatenate(([0], np.flatnonzero(jumps) + 1))
+    ends = np.append(starts[1:], len(stream))
+    heads = stream.addresses[starts].tolist()
+    spans = zip(heads, starts.tolist(), ends.tolist(), strict=True)
+    return [(head, stream.data[start:end]) for head, start, end in spans]
+
+
+def flatten(writes: Iterable[tuple[int, Words]]) -> ProgStream:
+    """Spread bursts of (start address, words) over single-word writes, in order.
+
+    Raises:
+        LocalMisuseError: a burst leaves the 32-bit address space.
+    """
+    held = [(start, words) for start, words in writes if words.size]
+    if not held:
+        return ProgStream(np.zeros(0, np.uint32), np.zeros(0, np.uint32))
+    for start, words in held:
+        if not 0 <= start <= (1 << 32) - _STEP * words.size:
+            raise LocalMisuseError(f"burst of {words.size} words at {start:#x} leaves 32 bits")
+    sizes = np.array([words.size for _, words in held])
+    firsts = np.cumsum(sizes) - sizes
+    bases = np.array([start for start, _ in held], dtype=np.int64) - _STEP * firsts
+    addresses = np.repeat(bases, sizes) + _STEP * np.arange(sizes.sum())
+    data = np.concatenate([words for _, words in held])
+    return ProgStream(addresses.astype(np.uint32), data)
