@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firmware_protocol.memory import MemoryKind
+from firmware_protocol.packing import dwords_to_words
+from firmware_protocol.stream import input_message
 from hostrt.chip.step import Expect, FrameIn, FrameOut, HostAction, Read, Space, Step, Wait, Write
 from hostrt.errors import UsageError, WrongVersion
 
@@ -21,12 +23,9 @@ if TYPE_CHECKING:
 
     from firmware_protocol.memory import BankImage
     from firmware_protocol.registers import ChipMap
-    from firmware_protocol.words import DWords, Words
+    from firmware_protocol.words import DWords
     from hostrt.chip.image import Encryption, LoadImage
     from hostrt.chip.platform import Platform
-
-STATUS_OK = 0x1F
-"""Status word of an output message that was processed successfully (spu-registers 7.5)."""
 
 DEFAULT_PLL_TIMEOUT_S = 2.0
 """PLLs of these chips lock within milliseconds; two seconds means that the clock is missing."""
@@ -193,7 +192,7 @@ class Chip(ABC):
         return Write(
             Space.APB,
             region.base,
-            to_words(bank.words),
+            dwords_to_words(bank.words),
             idempotent=True,
             register=region.name,
             comment=region.name,
@@ -226,11 +225,7 @@ class Chip(ABC):
 
     def send(self, pc: int, core: int, payload: DWords) -> FrameOut:
         """Send one input: header (pc << 32 | core), then the payload of 64-bit words."""
-        words = np.empty(2 + 2 * payload.size, np.uint32)
-        words[0] = core
-        words[1] = pc
-        words[2:] = to_words(payload)
-        return FrameOut(words)
+        return FrameOut(input_message(pc, core, payload))
 
     def receive(self, output_dwords: Sequence[int]) -> FrameIn:
         """Take one message per output in a single read: each has a header and its words."""
@@ -259,9 +254,3 @@ class Chip(ABC):
         stride = self.map.top_stride if item.space is Space.TOP else 4
         words = np.array([value], np.uint32)
         return Write(item.space, item.address, words, stride, register=register, comment=register)
-
-
-def to_words(dwords: DWords) -> Words:
-    """View 64-bit words as 32-bit words, low half first."""
-    little = np.ascontiguousarray(dwords).astype("<u8", copy=False)
-    return little.view("<u4").astype(np.uint32, copy=False)

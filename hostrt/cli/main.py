@@ -1,0 +1,168 @@
+"""Entry point of the `hostrt` command.
+
+Only the verb that is asked for is imported, so that help and version come at once. Every failure
+ends here: one line, a hint, an exit code per kind (`hostrt explain exit-codes`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+VERBS: dict[str, tuple[str, str]] = {
+    "run": ("hostrt.cli.run", "run frames or audio through a model on one or more runners"),
+    "flash": ("hostrt.cli.flash", "put a program on a board, or on an SD card for it"),
+    "inspect": ("hostrt.cli.inspect", "show what is in a program file or bundle"),
+    "convert": ("hostrt.cli.convert", "convert a program file to another format"),
+    "diff": ("hostrt.cli.diff", "say where two programs differ"),
+    "export": ("hostrt.cli.export", "write the program files of a model"),
+    "replay": ("hostrt.cli.replay", "send a recording to a board and compare the answers"),
+    "devices": ("hostrt.cli.devices", "list boards: USB, serial ports, simulated ones"),
+    "sim": ("hostrt.cli.sim", "serve simulated boards to any client"),
+    "udev": ("hostrt.cli.udev", "show or install the rules that let users open USB boards"),
+    "config": ("hostrt.cli.config", "show settings and where each comes from"),
+    "explain": ("hostrt.cli.explain", "explain an error code, an exit code or a topic"),
+}
+"""Verbs in the order help shows them: (module, one line)."""
+
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+EXIT_BROKEN_PIPE = 141
+
+
+def entry() -> NoReturn:
+    """Run the command line and leave with its exit code."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command and give its exit code."""
+    arguments = _parse(argv)
+    if isinstance(arguments, int):
+        return arguments
+    signal.signal(signal.SIGTERM, _terminate)
+    if arguments.verbose or arguments.quiet:
+        from hostrt.log import configure
+
+        configure(-1 if arguments.quiet else arguments.verbose)
+    return _call(arguments)
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace | int:
+    wanted = next((word for word in argv if word in VERBS), None)
+    parser = argparse.ArgumentParser(
+        prog="hostrt",
+        description="Host runtime for small AI accelerators.",
+        epilog="Every verb has --help. `hostrt explain` lists topics that can be read offline.",
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and leave")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    common = _common_options()
+    for name, (module, line) in VERBS.items():
+        if wanted is None:
+            verbs.add_parser(name, help=line)
+        elif name == wanted:
+            verb = verbs.add_parser(name, help=line, description=f"{line}.", parents=[common])
+            import_module(module).configure(verb)
+    arguments = parser.parse_args(argv)
+    if arguments.version:
+        from importlib.metadata import version
+
+        print(f"hostrt {version('hostrt')}")
+        return 0
+    if arguments.verb is None:
+        parser.print_help()
+        return 2
+    return arguments
+
+
+def _common_options() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    group = common.add_argument_group("common")
+    group.add_argument("--debug", action="store_true", help="show a traceback when it fails")
+    group.add_argument(
+        "-v", "--verbose", action="count", default=0, help="log more (-vvv: packets)"
+    )
+    group.add_argument("-q", "--quiet", action="store_true", help="log errors only, no progress")
+    return common
+
+
+def _call(arguments: argparse.Namespace) -> int:
+    from hostrt.errors import HostrtError
+
+    module, _ = VERBS[arguments.verb]
+    try:
+        code: int = import_module(module).run(arguments)
+        sys.stdout.flush()
+    except HostrtError as error:
+        if arguments.debug:
+            traceback.print_exc()
+        return _report(error, as_json=getattr(arguments, "json", False))
+    except KeyboardInterrupt:
+        print("hostrt: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # whoever read our output has left; the rest has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - the one top-level handler: a bug becomes a report
+        return _report_bug(error, debug=arguments.debug)
+    return code
+
+
+def _report(error: object, *, as_json: bool) -> int:
+    from hostrt.errors import HostrtError
+
+    if not isinstance(error, HostrtError):
+        return EXIT_BUG
+    if as_json:
+        from hostrt.cli.output import print_json
+
+        tree = {
+            "code": error.code,
+            "exit_code": error.exit_code,
+            "message": error.message,
+            "hint": error.hint,
+            "context": {key: str(value) for key, value in error.context.items()},
+        }
+        print_json({"error": tree})
+    print(f"hostrt: error: {' '.join(error.message.split())}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)
+    print(f"(hostrt explain {error.code})", file=sys.stderr)
+    return error.exit_code
+
+
+def _report_bug(error: Exception, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="hostrt-bug-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as report:
+        report.write("".join(traceback.format_exception(error)))
+    print(
+        f"hostrt: internal error: {type(error).__name__}: {' '.join(str(error).split())}\n"
+        f"hint: this is a bug in hostrt; please report it with {report.name}",
+        file=sys.stderr,
+    )
+    return EXIT_BUG
+
+
+def _terminate(signal_number: int, frame: FrameType | None) -> NoReturn:
+    del signal_number, frame
+    sys.exit(EXIT_TERMINATED)
+
+
+if __name__ == "__main__":
+    entry()
