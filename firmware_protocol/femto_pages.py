@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firmware_protocol.bank_geometry import BankGeometry, in_write_order
-from firmware_protocol.errors import FormatError
 from firmware_protocol.femto_layout import MAX_PAGE_WORDS, PAGE_BYTES
 from firmware_protocol.memory import BankImage, MemoryKind
 

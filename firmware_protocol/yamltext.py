@@ -14,7 +14,7 @@ from firmware_protocol.errors import LocalMisuseError
 
 _PLAIN = re.compile(r"[A-Za-z_/($][ -~]*(?<! )")
 _NOT_PLAIN = re.compile(r": | #|:$")
-_WORDS = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n"))
+_WORDS = frozenset(("null", "true", "false", "yes", "no", "on", "off"))
 _ESCAPE = re.compile(r"\\(?:U([0-9A-F]{8})|([\"\\]))")
 _QUOTED = re.compile(r"'((?:[^']|'')*)'")
 _DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"')
