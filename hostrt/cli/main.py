@@ -92,7 +92,7 @@ def _common_options() -> argparse.ArgumentParser:
     group = common.add_argument_group("common")
     group.add_argument("--debug", action="store_true", help="show a traceback when it fails")
     group.add_argument(
-        "-v", "--verbose", action="count", default=0, help="log more (-vvv: packets)"
+        "-v", "--verbose", action="count", default=0, help="more logging (-vvv: packets)"
     )
     group.add_argument("-q", "--quiet", action="store_true", help="log errors only, no progress")
     return common

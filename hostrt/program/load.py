@@ -1,0 +1,147 @@
+"""Which format a file has, decided by its contents, and what lies beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from firmware_protocol.femto_layout import MAGIC
+from firmware_protocol.iospec import iospec_from_tree
+from firmware_protocol.metadata import metadata_from_tree
+from hostrt.errors import ProgramNotFound, ProgramUnsupported
+from hostrt.program.builtin import is_builtin, load_builtin
+from hostrt.program.intake import Budgets, format_faults, read_source
+from hostrt.program.yamldoc import load_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firmware_protocol.iospec import IOSpec
+    from firmware_protocol.metadata import Metadata
+    from hostrt.program.model import Program
+
+_PROG_NAME = re.compile(r"(?P<stem>.*?)(?P<side>_[AD])(?P<suffix>\.[^.]*)?", re.IGNORECASE)
+_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+_GZIP_MAGIC = b"\x1f\x8b"
+_TEXT_START = re.compile(rb"\s*(0[xX])?[0-9a-fA-F]{1,8}\r?\n")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """What the caller knows beyond the file; see `Program.load`."""
+
+    chip: str | None = None
+    iospec: str | Path | None = None
+    metadata: str | Path | None = None
+    key_index: int | None = None
+    salt: int | None = None
+
+
+def load_program(path: str | Path | Sequence[str | Path], options: LoadOptions) -> Program:
+    """See `Program.load`."""
+    if isinstance(path, str | Path):
+        name = str(path)
+        if is_builtin(name):
+            return load_builtin(name, options.chip)
+        return _load_path(Path(path), options)
+    paths = [Path(item) for item in path]
+    if len(paths) == 1:
+        return load_program(paths[0], options)
+    if len(paths) != 2:
+        raise ProgramUnsupported(
+            f"{len(paths)} program files given, expected one file or a PROG_A / PROG_D pair"
+        )
+    return _load_pair(paths[0], paths[1], options)
+
+
+def read_iospec(path: str | Path) -> IOSpec:
+    """Read an IOSpec YAML file."""
+    data, name = read_source(Path(path), Budgets())
+    with format_faults(name):
+        return iospec_from_tree(load_yaml(data, name), name=name)
+
+
+def read_metadata(path: str | Path) -> Metadata:
+    """Read a metadata YAML file."""
+    data, name = read_source(Path(path), Budgets())
+    with format_faults(name):
+        return metadata_from_tree(load_yaml(data, name), name=name)
+
+
+def _load_path(path: Path, options: LoadOptions) -> Program:
+    if path.is_dir():
+        return _load_folder(path, options)
+    data, _ = read_source(path, Budgets())
+    digest = {path.name: hashlib.sha256(data).hexdigest()}
+    if data.startswith(MAGIC):
+        from hostrt.program.femto_file import program_from_femto
+
+        program = program_from_femto(data, path, options)
+    elif data.startswith(_ZIP_MAGIC):
+        from hostrt.program.images_file import program_from_zip
+
+        program = program_from_zip(data, path, options)
+    elif _TEXT_START.match(data):
+        return _load_prog(path, options)
+    elif data.startswith(_GZIP_MAGIC):
+        raise ProgramUnsupported(
+            f"{path} is a compiled bundle for another accelerator, not a program for an SPU",
+            hint=f"look into it with: hostrt inspect {path}",
+        )
+    else:
+        raise ProgramUnsupported(
+            f"{path}: found {data[:5]!r} at the start, expected a .femto, a .zip of memory images "
+            "or a PROG_A / PROG_D text file",
+            hint="check that this is the right file and that it was copied whole",
+        )
+    return replace(program, source=replace(program.source, sha256=digest))
+
+
+def _load_folder(path: Path, options: LoadOptions) -> Program:
+    names = sorted(item.name for item in path.iterdir())
+    if any(name.endswith("hex.txt") for name in names):
+        from hostrt.program.images_file import program_from_folder
+
+        return program_from_folder(path, options)
+    femtos = [name for name in names if name.lower().endswith(".femto")]
+    if len(femtos) == 1:
+        return _load_path(path / femtos[0], options)
+    progs = [name for name in names if name.upper().endswith("PROG_A")]
+    if len(progs) == 1:
+        return _load_prog(path / progs[0], options)
+    raise ProgramNotFound(
+        f"folder {path} holds {len(femtos)} .femto files, {len(progs)} PROG_A files and no memory "
+        "images, expected exactly one program",
+        hint="name the file itself",
+    )
+
+
+def _load_prog(path: Path, options: LoadOptions) -> Program:
+    match = _PROG_NAME.fullmatch(path.name)
+    if match is None:
+        raise ProgramNotFound(
+            f"{path} looks like one half of a PROG pair, but its name does not end in _A or _D",
+            hint="give both files, addresses first: hostrt ... FILE_A FILE_D",
+        )
+    side, suffix = match["side"], match["suffix"] or ""
+    other = {"A": "D", "D": "A", "a": "d", "d": "a"}[side[1]]
+    sibling = path.with_name(f"{match['stem']}_{other}{suffix}")
+    return _load_pair(path, sibling, options)
+
+
+def _load_pair(first: Path, second: Path, options: LoadOptions) -> Program:
+    from hostrt.program.prog_file import program_from_prog
+
+    match = _PROG_NAME.fullmatch(first.name)
+    if match is not None and match["side"].upper() == "_D":
+        first, second = second, first
+    a, _ = read_source(first, Budgets())
+    d, _ = read_source(second, Budgets())
+    program = program_from_prog(a, d, first, options)
+    digests = {
+        path.name: hashlib.sha256(data).hexdigest() for path, data in ((first, a), (second, d))
+    }
+    return replace(program, source=replace(program.source, sha256=digests))

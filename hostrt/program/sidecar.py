@@ -1,0 +1,78 @@
+"""IOSpec files lying beside a program, and whether they belong to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hostrt.errors import HostrtError, ProgramUnsupported
+from hostrt.program.load import read_iospec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from firmware_protocol.iospec import IOSpec, Vector
+    from hostrt.program.load import LoadOptions
+
+
+def choose_iospec(
+    path: Path, own: IOSpec | None, options: LoadOptions
+) -> tuple[IOSpec | None, tuple[str, ...]]:
+    """Choose between a named IOSpec file, one lying beside the program, and the file's own.
+
+    Formats that lose names (`.femto`) are usually delivered with an IOSpec beside them. One that
+    was named must fit the program; one that only lies there is left alone when it does not.
+
+    Returns:
+        The IOSpec and what was noticed.
+
+    Raises:
+        ProgramUnsupported: the named IOSpec does not describe this program.
+    """
+    if options.iospec is not None:
+        spec = read_iospec(options.iospec)
+        fault = _mismatch(spec, own)
+        if fault:
+            raise ProgramUnsupported(
+                f"{options.iospec} does not belong to {path}: {fault}",
+                hint="give the IOSpec that was made with this program",
+            )
+        return spec, ()
+    for candidate in _usual_names(path):
+        if not candidate.is_file():
+            continue
+        try:
+            spec = read_iospec(candidate)
+        except HostrtError as error:
+            return own, (f"{candidate.name} beside the program was not used: {error}",)
+        fault = _mismatch(spec, own)
+        if fault:
+            return own, (f"{candidate.name} beside the program was not used: {fault}",)
+        return spec, (f"names come from {candidate.name} beside the program",)
+    return own, ()
+
+
+def _usual_names(path: Path) -> list[Path]:
+    names = [f"{path.stem}_iospec.yaml", "iospec.yaml"]
+    folders = [path.parent]
+    if path.parent.name in ("prog", "apb_records"):
+        folders += [path.parent.parent, path.parent.parent.parent]
+    return [folder / name for folder in folders for name in names]
+
+
+def _mismatch(spec: IOSpec, own: IOSpec | None) -> str:
+    if own is None:
+        return ""
+    for side, ours, theirs in (
+        ("inputs", own.inputs, spec.inputs),
+        ("outputs", own.outputs, spec.outputs),
+    ):
+        found = sorted(_shape(vector) for vector in theirs.values())
+        expected = sorted(_shape(vector) for vector in ours.values())
+        if found != expected:
+            return f"found {side} {found}, expected {expected} (place, length, bits)"
+    return ""
+
+
+def _shape(vector: Vector) -> tuple[int, int, int]:
+    place = vector.pc if vector.pc is not None else vector.mailbox_id
+    return (place or 0, vector.length, vector.precision)
