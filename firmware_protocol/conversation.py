@@ -3,8 +3,10 @@
 A conversation is told what arrived and what time it is and says what to send and until when to
 wait; it never touches a link or a clock. The loop around it is the same for every medium:
 
-    while not conversation.done:
+    while True:
         link.write(conversation.to_send(now()))
+        if conversation.done:
+            break
         data = link.read(until=conversation.deadline())
         conversation.receive(data, now()) if data else conversation.expire(now())
 """

@@ -157,7 +157,7 @@ class Evk2Conversation:
             return
         view = view.cast("B")
         if n_bytes % REPORT_BYTES:
-            self._fail(RemoteViolationError("reports", f"{n_bytes} bytes", "multiples of 64"))
+            self._fail(RemoteViolationError(self._request(), f"{n_bytes} bytes", "multiples of 64"))
         before = self._position
         if n_bytes < _BATCH_REPORTS * REPORT_BYTES or not self._take_batch(view):
             for start in range(0, n_bytes, REPORT_BYTES):
