@@ -117,7 +117,7 @@ def _check_stages(stages: tuple[Stage, ...], file: str) -> None:
     sequences = [stage.sequence for stage in stages]
     if sequences != list(range(1, len(stages) + 1)):
         raise FormatError(
-            file, None, f"stages with sequence {str(sequences)[:80]}", f"1 to {len(stages)}, each once"
+            file, None, f"sequences {str(sequences)[:80]}", f"1 to {len(stages)}, each once"
         )  # fmt: skip
     names: set[str] = set()
     for stage in stages:

@@ -1,0 +1,371 @@
+"""SiMa bundles: the golden archives, and contracts that contradict themselves."""
+
+from __future__ import annotations
+
+import copy
+import gzip
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from firmware_protocol.errors import FormatError
+from firmware_protocol.sima import Processor, parse_contract, parse_stats
+from hostrt.errors import ProgramCorrupt, ProgramNotFound, ProgramUnsafe, UsageError
+from hostrt.program.bundle import MemberClass, load_bundle
+from hostrt.program.intake import Budgets
+
+DATA = Path(__file__).parent.parent / "data" / "sima"
+EXPECTED = json.loads((DATA / "expected.json").read_text())
+TINY, WIDE, BOX = (
+    f"{name}_mpk.tar.gz" for name in ("tinynet", "widenet_b16", "boxnet_bf16")
+)  # fmt: skip
+
+
+def members_of(name: str) -> dict[str, bytes]:
+    with tarfile.open(DATA / name) as tar:
+        return {m.name: tar.extractfile(m).read() for m in tar}  # type: ignore[union-attr]
+
+
+def packed(members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return gzip.compress(buffer.getvalue(), 1)
+
+
+def contract_of(name: str) -> dict[str, Any]:
+    return json.loads(members_of(name)[EXPECTED[name]["contract"]])  # type: ignore[no-any-return]
+
+
+CONTRACTS = {name: contract_of(name) for name in EXPECTED}
+
+
+def edited(name: str, path: str, value: object) -> dict[str, Any]:
+    """The contract with one field set; value `...` removes it."""
+    tree = copy.deepcopy(CONTRACTS[name])
+    *parents, last = [int(key) if key.isdecimal() else key for key in path.split(".")]
+    at: Any = tree
+    for key in parents:
+        at = at[key]
+    if value is ...:
+        del at[last]
+    else:
+        at[last] = value
+    return tree
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_golden_bundle_reads_as_expected(name: str) -> None:
+    found = load_bundle(DATA / name).to_json()
+    found.pop("warnings")
+    assert found == EXPECTED[name]
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_an_unmet_batch_is_used_as_built_and_warned_of() -> None:
+    bundle = load_bundle(DATA / WIDE)
+    assert (bundle.batch.desired, bundle.batch.actual, bundle.batch.met) == (16, 12, False)
+    assert "batch 16 was asked for, 12 was built" in bundle.warnings[0]
+    assert [bundle.invocations(n) for n in (0, 1, 12, 13, 24, 25)] == [0, 1, 1, 2, 2, 3]
+    with pytest.raises(UsageError):
+        bundle.invocations(-1)
+    assert load_bundle(DATA / TINY).warnings == ()
+
+
+def test_times_exist_only_at_a_clock() -> None:
+    bundle = load_bundle(DATA / TINY)
+    assert [time.time_s for time in bundle.layer_times(1e6)] == [2048e-6, 4096e-6, 512e-6]
+    for clock in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(UsageError):
+            bundle.layer_times(clock)
+    assert not [key for key in bundle.to_json() if key.endswith(("_s", "_ms", "_us"))]
+
+
+def test_members_know_what_they_are_for() -> None:
+    classes = {m.name: m.member_class for m in load_bundle(DATA / BOX).members}
+    assert classes["boxnet_stage1_mla.elf"] is MemberClass.MLA_PROGRAM
+    assert classes["archived_compile_script.build_boxnet.py"] is MemberClass.SCRIPT
+    assert classes["pipeline_sequence.json"] is MemberClass.CONFIGURATION
+    wide = load_bundle(DATA / WIDE)
+    assert {m.name: m.member_class for m in wide.members}["widenet_stage2_a65.so"] is (
+        MemberClass.HOST_MODULE
+    )
+    assert wide.executables(Processor.A65) == ("widenet_stage2_a65.so",)
+    assert wide.executables(Processor.EV74) == ()
+
+
+def test_the_file_may_be_called_anything(tmp_path: Path) -> None:
+    path = tmp_path / "renamed.bin"
+    path.write_bytes((DATA / TINY).read_bytes())
+    assert load_bundle(path).to_json() == load_bundle((DATA / TINY).read_bytes()).to_json()
+    with pytest.raises(ProgramNotFound):
+        load_bundle(tmp_path / "none")
+
+
+def test_a_bundle_without_statistics_is_usable_with_a_warning() -> None:
+    members = members_of(TINY)
+    del members["tinynet_stage1_mla_stats.yaml"]
+    bundle = load_bundle(packed(members))
+    assert (bundle.layers, bundle.mla_cycles, bundle.mla_span_cycles) == ((), 0, 0)
+    assert "no statistics" in bundle.warnings[0]
+
+
+def test_members_in_folders_are_found_by_base_name() -> None:
+    moved = {f"./share/{name}": data for name, data in members_of(TINY).items()}
+    bundle = load_bundle(packed(moved))
+    assert bundle.mla_cycles == 6656
+    assert bundle.contract_name == "share/tinynet_mpk.json"
+    moved["other/notes.txt"] = moved["notes.txt"] = b""
+    assert "different folders" in load_bundle(packed(moved)).warnings[0]
+
+
+def test_statistics_of_another_name_belong_to_the_only_program() -> None:
+    members = members_of(TINY)
+    members["other_mla_stats.yml"] = members.pop("tinynet_stage1_mla_stats.yaml")
+    assert load_bundle(packed(members)).mla_cycles == 6656
+
+
+def test_programs_that_no_stage_runs_are_warned_of() -> None:
+    members = members_of(TINY) | {"left.so": b"\x7fELF"}
+    assert "left.so: no stage" in load_bundle(packed(members)).warnings[0]
+
+
+WITHOUT: dict[str, dict[str, bytes | None]] = {
+    "no contract": {"tinynet_mpk.json": None},
+    "two contracts": {"mpk.json": b"{}"},
+    "no program": {"tinynet_stage1_mla.lm": None},
+    "empty program": {"tinynet_stage1_mla.lm": b""},
+    "program twice": {"a/tinynet_stage1_mla.lm": b"1"},
+    "contract not json": {"tinynet_mpk.json": b"{"},
+    "contract a list": {"tinynet_mpk.json": b"[]"},
+    "statistics not yaml": {"tinynet_stage1_mla_stats.yaml": b"a: ["},
+    "statistics twice a key": {"tinynet_stage1_mla_stats.yaml": b"1: {}\n1: {}\n"},
+    "statistics flat": {"tinynet_stage1_mla_stats.yaml": b"1:\nname: a\n"},
+}
+
+
+@pytest.mark.parametrize("case", WITHOUT)
+def test_a_bundle_with_a_faulty_member_is_refused(case: str) -> None:
+    members = members_of(TINY)
+    for name, data in WITHOUT[case].items():
+        if data is None:
+            del members[name]
+        else:
+            members[name] = data
+    with pytest.raises(ProgramCorrupt) as caught:
+        load_bundle(packed(members), name="tiny")
+    assert str(caught.value).startswith("tiny")
+    assert "\n" not in str(caught.value)
+
+
+def test_json_of_all_members_together_has_a_budget() -> None:
+    size = sum(len(d) for n, d in members_of(BOX).items() if n.endswith(".json"))
+    assert load_bundle(DATA / BOX, Budgets(json_bytes=size)).batch.met
+    with pytest.raises(ProgramUnsafe, match="bytes of JSON"):
+        load_bundle(DATA / BOX, Budgets(json_bytes=size - 1))
+
+
+BAD_FIELDS: list[tuple[str, str, object]] = [
+    (TINY, "name", ""),
+    (TINY, "input_nodes", []),
+    (TINY, "plugins", []),
+    (TINY, "plugins", {}),
+    (TINY, "plugins.0", 1),
+    (TINY, "plugins.0.name", "MLA_0"),
+    (TINY, "plugins.0.sequence", 2),
+    (TINY, "plugins.5.sequence", 7),
+    (TINY, "plugins.0.sequence", 0),
+    (TINY, "plugins.0.sequence", True),
+    (TINY, "plugins.0.sequence", 1.0),
+    (TINY, "plugins.0.processor", "GPU"),
+    (TINY, "plugins.2.processor", "EV74"),
+    (TINY, "plugins.0.input_nodes", []),
+    (TINY, "plugins.0.input_nodes.0.name", "nobody"),
+    (TINY, "plugins.0.input_nodes.0.name", "quantize_0"),
+    (TINY, "plugins.0.input_nodes.0.size", 9407),
+    (TINY, "plugins.0.output_nodes.0.name", "input"),
+    (TINY, "plugins.0.output_nodes.0.size", -1),
+    (TINY, "plugins.0.output_nodes.0.size", 10**30),
+    (TINY, "input_nodes.0.logical_shape", [1, 28, 28, 4]),
+    (TINY, "input_nodes.0.logical_shape", [0]),
+    (TINY, "input_nodes.0.logical_shape", [1] * 17),
+    (TINY, "input_nodes.0.input_range", [1, 0]),
+    (TINY, "input_nodes.0.input_range", [0, 10**400]),
+    (TINY, "plugins.2.config_params.actual_batch_size", ...),
+    (TINY, "plugins.2.config_params.number_of_quads_to_user", 0),
+    (TINY, "plugins.2.resources", ...),
+    (TINY, "plugins.2.resources.executable", "../tinynet_stage1_mla.lm"),
+    (TINY, "plugins.2.resources.executable", "a/tinynet_stage1_mla.lm"),
+    (TINY, "plugins.2.resources.executable", "a\\b.lm"),
+    (TINY, "plugins.2.resources.executable", "c:b.lm"),
+    (TINY, "plugins.2.resources.executable", "tinynet.so"),
+    (TINY, "plugins.0.config_params.kernel", ...),
+    (TINY, "plugins.0.config_params.params", []),
+    (TINY, "plugins.0.config_params.params.channel_params", [[0, 0]]),
+    (TINY, "plugins.0.config_params.params.channel_params", [[1, 128]]),
+    (TINY, "plugins.0.config_params.params.channel_params", [[1, 0], [1, 0]]),
+    (TINY, "plugins.0.config_params.params.num_bits", ...),
+    (TINY, "plugins.0.config_params.params.output_shapes", [[1, 28, 28, 4]]),
+    (TINY, "plugins.0.config_params.params.output_shapes", [[1, 28, 28, 3], [1]]),
+    (TINY, "plugins.1.config_params.params.align_c16", "no"),
+    (TINY, "plugins.1.config_params.params.slice_shape", [-1]),
+    (TINY, "plugins.3.config_params.params.frame_shape", [1, 1, 11]),
+    (TINY, "plugins.4.config_params.kernel", "pass_through"),
+    (TINY, "plugins.5.config_params.kernel", "pack_transform"),
+    (TINY, "plugins.5.output_nodes.0.size", 41),
+    (WIDE, "plugins.0.output_nodes.0.size", 36865),
+    (WIDE, "plugins.2.config_params.actual_batch_size", 7),
+    (WIDE, "plugins.5.resources.executable", "widenet_stage2_a65.lm"),
+    (WIDE, "plugins.5.config_params.input_names", []),
+    (WIDE, "plugins.5.config_params.output_types.0.shape", [12, 11]),
+    (BOX, "plugins.0.config_params.params.out_dtype", "float32"),
+    (BOX, "plugins.2.config_params.params.tensor_types", ["bfloat16"]),
+    (BOX, "plugins.2.config_params.params.tensor_shapes", [[1, 8, 8, 32], [1, 8, 8, 9]]),
+    (BOX, "plugins.3.config_params.params.begin", [0, 0, 0, 1]),
+    (BOX, "plugins.3.config_params.params.end", [1, 8, 8, 9]),
+    (BOX, "plugins.3.config_params.params.begin", [0, 0, 0]),
+    (BOX, "plugins.6.input_nodes", [{"name": "cast_1", "size": 8192}]),
+    (BOX, "plugins.6.config_params.kernel", "publish_elsewhere"),
+]
+
+
+@pytest.mark.parametrize(("name", "path", "value"), BAD_FIELDS)
+def test_a_contract_that_contradicts_itself_is_refused(name: str, path: str, value: object) -> None:
+    parse_contract(CONTRACTS[name], "c")
+    with pytest.raises(FormatError) as caught:
+        parse_contract(edited(name, path, value), "c.json")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+ODD_FIELDS: list[tuple[str, str, object, str]] = [
+    (TINY, "plugins.0.type", "other", "type 'other'"),
+    (TINY, "plugins.0.config_params.kernel", "new_transform", "'new_transform' is not known"),
+    (TINY, "plugins.0.config_params.params.extra", 1, "parameters not known"),
+    (TINY, "plugins.0.config_params.params.num_bits", 16, "only 8 bits"),
+    (TINY, "plugins.1.config_params.params.frame_type", "int16", "'int16' is not known"),
+    (TINY, "plugins.0.config_params.actual_batch_size", 2, "unlike the MLA's"),
+]
+
+
+@pytest.mark.parametrize(("name", "path", "value", "warning"), ODD_FIELDS)
+def test_what_is_merely_unknown_is_accepted_with_a_warning(
+    name: str, path: str, value: object, warning: str
+) -> None:
+    warnings = parse_contract(edited(name, path, value), "c").warnings
+    assert len(warnings) == 1
+    assert warning in warnings[0]
+
+
+def test_old_contracts_may_lack_batch_keys_off_the_mla() -> None:
+    tree = copy.deepcopy(CONTRACTS[WIDE])
+    for plugin in tree["plugins"]:
+        if plugin["processor"] != "MLA":
+            del plugin["config_params"]["desired_batch_size"]
+            del plugin["config_params"]["actual_batch_size"]
+    contract = parse_contract(tree, "c")
+    assert contract.batch.actual == 12
+    assert contract.stages[0].batch is None
+
+
+def test_old_contracts_may_end_without_a_publishing_stage() -> None:
+    tree = copy.deepcopy(CONTRACTS[TINY])
+    del tree["plugins"][-1]
+    assert [node.name for node in parse_contract(tree, "c").outputs] == ["dequantize_0"]
+    tree["model_sdk_version"] = "2.0.0"
+    with pytest.raises(FormatError, match="pass_through"):
+        parse_contract(tree, "c")
+
+
+def test_stages_are_sorted_and_cvu_is_the_ev74() -> None:
+    tree = copy.deepcopy(CONTRACTS[BOX])
+    tree["plugins"].reverse()
+    tree["plugins"][-1]["processor"] = "CVU"
+    assert parse_contract(tree, "c").stages == parse_contract(CONTRACTS[BOX], "c").stages
+
+
+def test_packed_parts_are_rounded_up_to_16_bytes() -> None:
+    tree = copy.deepcopy(CONTRACTS[BOX])
+    unpack, piece = tree["plugins"][2], {"name": "MLA_0_ofm_unpack_transform_2", "size": 6}
+    unpack["output_nodes"].append(piece)
+    params = unpack["config_params"]["params"]
+    params["tensor_types"].append("bfloat16")
+    for key in ("tensor_shapes", "output_shapes"):
+        params[key].append([1, 3])
+    tree["plugins"][6]["input_nodes"].append(piece)
+    tree["plugins"][6]["output_nodes"].append({"name": "extra", "size": 6})
+    for size, fits in ((5120 + 16, True), (5120 + 6, True), (5120 + 8, False), (5120, False)):
+        tree["plugins"][1]["output_nodes"][0]["size"] = size
+        unpack["input_nodes"][0]["size"] = size
+        if fits:
+            assert len(parse_contract(tree, "c").outputs) == 3
+        else:
+            with pytest.raises(FormatError, match="as its parts"):
+                parse_contract(tree, "c")
+
+
+def paths(tree: object, at: tuple[str, ...] = ()) -> list[str]:
+    inside = (
+        tree.items()
+        if isinstance(tree, dict)
+        else enumerate(tree)
+        if isinstance(tree, list)
+        else ()
+    )
+    below = [path for key, value in inside for path in paths(value, (*at, str(key)))]
+    return ([".".join(at)] if at else []) + below
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_any_change_of_a_contract_is_a_value_or_one_documented_error(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(CONTRACTS)))
+    path = data.draw(st.sampled_from(paths(CONTRACTS[name])))
+    junk: st.SearchStrategy[object] = st.sampled_from(
+        [None, True, -1, 0, 1, 10**40, 0.5, "", "x" * 999, [], [[]], {}, [None]]
+    )
+    tree = edited(name, path, data.draw(junk | st.just(...)))
+    try:
+        contract = parse_contract(tree, "c")
+    except FormatError:
+        return
+    assert contract.on(Processor.MLA)
+
+
+ROW = {"name": "MLA_0/a", "start_cycle": 0, "end_cycle": 9}
+
+
+def test_cycles_include_the_last_one_and_gaps_and_overlaps_show_in_the_span() -> None:
+    stats = parse_stats(
+        {
+            3: {"name": "c", "start_cycle": 63615, "end_cycle": 71558},
+            1: {"name": "a", "start_cycle": 71559, "end_cycle": 79502},
+            2: {"name": "b", "start_cycle": 79500, "end_cycle": 79509},
+        },
+        "s",
+    )
+    assert [layer.index for layer in stats.layers] == [1, 2, 3]
+    assert [layer.cycles for layer in stats.layers] == [7944, 10, 7944]
+    assert (stats.cycles, stats.span_cycles) == (15898, 79509 - 63615 + 1)
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        None, [], {}, {"1": ROW}, {True: ROW}, {-1: ROW}, {1: None}, {1: ROW | {"name": ""}},
+        {1: ROW | {"end_cycle": -1}}, {1: ROW | {"start_cycle": 10}}, {1: ROW | {"start_cycle": 1.0}},
+        {1: {"name": "a"}}, {1: ROW | {"end_cycle": True}},
+    ],
+)  # fmt: skip
+def test_faulty_statistics_are_refused(tree: object) -> None:
+    with pytest.raises(FormatError):
+        parse_stats(tree, "s")
