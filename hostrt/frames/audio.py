@@ -1,0 +1,319 @@
+"""Audio files as frames: any sample format, any rate, any number of channels.
+
+Samples are read as floats in [-1, 1) (exact for PCM of up to 32 bits), one channel is chosen or all
+are averaged, resampled if the rate differs, and quantized once at the end; a mono 16-bit file at
+the right rate therefore arrives bit for bit. The last partial frame is padded with zeros.
+"""
+
+from __future__ import annotations
+
+import io
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from hostrt.errors import FrameError, UsageError
+from hostrt.frames.atomic import write_atomically
+from hostrt.frames.quantize import Quantized, quantize_float
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import soundfile
+    from numpy.typing import ArrayLike, NDArray
+
+Channel = Literal["mono-mix"] | int
+"""Which channel to use: its number from 0, or the average of all."""
+
+_CHUNK_SAMPLES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class AudioSource:
+    """Facts about an audio file.
+
+    Attributes:
+        path: where it was read.
+        sample_rate: in Hz.
+        channels: number of channels.
+        container: "WAV", "FLAC", ...
+        sample_format: "PCM_16", "FLOAT", ...
+        samples: samples per channel.
+    """
+
+    path: str
+    sample_rate: int
+    channels: int
+    container: str
+    sample_format: str
+    samples: int
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.samples / self.sample_rate
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioInput:
+    """An audio file as frames.
+
+    Attributes:
+        frames: (T, L) array, int8 or int16.
+        sample_rate: in Hz, of the frames.
+        source: facts about the file.
+        padded_samples: zeros added to fill the last frame.
+        clipped: samples that were saturated.
+        resampled: whether the file's rate differed.
+        notes: what was done to the samples, one sentence each.
+    """
+
+    frames: NDArray[np.signedinteger]
+    sample_rate: int
+    source: AudioSource
+    padded_samples: int
+    clipped: int
+    resampled: bool
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioBlock:
+    """Some consecutive frames of an audio file.
+
+    Attributes:
+        frames: (T, L) array, int8 or int16.
+        clipped: samples that were saturated.
+        padded_samples: zeros added to fill the last frame; 0 except in the last block.
+    """
+
+    frames: NDArray[np.signedinteger]
+    clipped: int
+    padded_samples: int
+
+
+def load_audio(
+    path: str | Path,
+    *,
+    sample_rate: int,
+    frame_length: int,
+    precision: int = 16,
+    channel: Channel = "mono-mix",
+) -> AudioInput:
+    """Read a whole audio file as frames.
+
+    Args:
+        path: WAV, FLAC, OGG or anything else libsndfile reads.
+        sample_rate: rate that the model expects, in Hz; other rates are resampled.
+        frame_length: L, samples per frame.
+        precision: 8 or 16 bits.
+        channel: number of the channel from 0, or "mono-mix" for the average of all.
+
+    Raises:
+        UsageError: no such file, no such channel, a rate or length that is not positive.
+        FrameError: the file is not audio, holds no samples or NaN.
+    """
+    source = probe_audio(path)
+    blocks = list(
+        iter_audio_blocks(
+            path,
+            sample_rate=sample_rate,
+            frame_length=frame_length,
+            precision=precision,
+            channel=channel,
+        )
+    )
+    padded = blocks[-1].padded_samples
+    clipped = sum(block.clipped for block in blocks)
+    return AudioInput(
+        frames=np.concatenate([block.frames for block in blocks]),
+        sample_rate=sample_rate,
+        source=source,
+        padded_samples=padded,
+        clipped=clipped,
+        resampled=source.sample_rate != sample_rate,
+        notes=_notes(source, sample_rate, channel, padded, clipped),
+    )
+
+
+def iter_audio_blocks(
+    path: str | Path,
+    *,
+    sample_rate: int,
+    frame_length: int,
+    precision: int = 16,
+    channel: Channel = "mono-mix",
+    frames_per_block: int = 256,
+) -> Iterator[AudioBlock]:
+    """Read an audio file block by block, in memory that does not grow with the file.
+
+    Every block but the last has `frames_per_block` frames. Arguments and errors are those of
+    `load_audio`; errors in the middle of a file appear when that part is reached.
+    """
+    if min(sample_rate, frame_length, frames_per_block) <= 0:
+        raise UsageError(
+            f"sample rate {sample_rate} Hz, {frame_length} samples per frame and "
+            f"{frames_per_block} frames per block, expected positive numbers"
+        )
+    block_samples = frame_length * frames_per_block
+    held = np.zeros(0)
+    for chunk in _resampled(path, sample_rate, channel):
+        held = np.concatenate([held, chunk])
+        while len(held) > block_samples:
+            yield _block(held[:block_samples], frame_length, precision)
+            held = held[block_samples:]
+    yield _block(held, frame_length, precision)
+
+
+def probe_audio(path: str | Path) -> AudioSource:
+    """Read the facts of an audio file without its samples.
+
+    Raises:
+        UsageError: no such file.
+        FrameError: the file is not audio, or is empty.
+    """
+    with _open(path) as stream:
+        return AudioSource(
+            path=str(path),
+            sample_rate=stream.samplerate,
+            channels=stream.channels,
+            container=stream.format,
+            sample_format=stream.subtype,
+            samples=stream.frames,
+        )
+
+
+def wav_bytes(values: ArrayLike, sample_rate: int, precision: int) -> bytes:
+    """Make a mono WAV file of quantized samples, without rescaling them.
+
+    Args:
+        values: integers of any shape, flattened in C order.
+        sample_rate: in Hz.
+        precision: 16, or 8 (stored unsigned, as WAV demands).
+
+    Raises:
+        FrameError: not integers, or outside the precision.
+        UsageError: another precision, or a rate that is not positive.
+    """
+    import soundfile
+
+    if precision not in (8, 16) or sample_rate <= 0:
+        raise UsageError(
+            f"WAV of {precision} bits at {sample_rate} Hz, expected 8 or 16 bits and a rate above 0"
+        )
+    samples = np.asarray(values).reshape(-1)
+    half = 1 << (precision - 1)
+    if samples.dtype.kind not in "iu":
+        raise FrameError(f"samples of type {samples.dtype}, expected integers")
+    if samples.size and (int(samples.min()) < -half or int(samples.max()) >= half):
+        raise FrameError(f"samples {samples.min()}..{samples.max()}, expected {-half}..{half - 1}")
+    # libsndfile takes 8-bit files from the upper half of 16-bit samples
+    upper = samples.astype(np.int16) << (16 - precision)
+    buffer = io.BytesIO()
+    subtype = "PCM_16" if precision == 16 else "PCM_U8"
+    soundfile.write(buffer, upper, sample_rate, format="WAV", subtype=subtype)
+    return buffer.getvalue()
+
+
+def save_wav(path: str | Path, values: ArrayLike, sample_rate: int, precision: int = 16) -> None:
+    """Write quantized samples as a mono WAV file; see `wav_bytes`.
+
+    Raises:
+        FrameError: not integers, or outside the precision.
+        UsageError: another precision, or a rate that is not positive.
+        StorageError: the file cannot be written.
+    """
+    write_atomically(Path(path), wav_bytes(values, sample_rate, precision))
+
+
+@contextmanager
+def _open(path: str | Path) -> Iterator[soundfile.SoundFile]:
+    import soundfile
+
+    place = Path(path)
+    if not place.is_file():
+        found = "a folder" if place.is_dir() else "nothing"
+        raise UsageError(f"{place}: found {found}, expected an audio file")
+    try:
+        stream = soundfile.SoundFile(place)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise FrameError(f"{place}: cannot be read as audio: {_reason(error)}") from error
+    with stream:
+        if stream.frames <= 0:
+            raise FrameError(f"{place}: holds no samples, expected at least one")
+        yield stream
+
+
+def _mono(path: str | Path, channel: Channel) -> Iterator[NDArray[np.float64]]:
+    import soundfile
+
+    with _open(path) as stream:
+        _check_channel(path, channel, stream.channels)
+        count = 0
+        while count < stream.frames:
+            try:
+                block = stream.read(_CHUNK_SAMPLES, dtype="float64", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise FrameError(f"{path}, sample {count}: {_reason(error)}") from error
+            if not len(block):
+                raise FrameError(f"{path}: ends after {count} samples, expected {stream.frames}")
+            if np.isnan(block).any():
+                bad = count + int(np.argwhere(np.isnan(block))[0][0])
+                raise FrameError(f"{path}, sample {bad}: found nan, expected a number")
+            count += len(block)
+            yield block.mean(axis=1) if channel == "mono-mix" else block[:, channel]
+
+
+def _resampled(
+    path: str | Path, sample_rate: int, channel: Channel
+) -> Iterator[NDArray[np.float64]]:
+    source = probe_audio(path)
+    if source.sample_rate == sample_rate:
+        yield from _mono(path, channel)
+        return
+    import soxr  # type: ignore[import-untyped]
+
+    resampler = soxr.ResampleStream(
+        source.sample_rate, sample_rate, 1, dtype="float64", quality="VHQ"
+    )
+    for chunk in _mono(path, channel):
+        yield resampler.resample_chunk(np.ascontiguousarray(chunk))
+    yield resampler.resample_chunk(np.zeros(0), last=True)
+
+
+def _block(samples: NDArray[np.float64], frame_length: int, precision: int) -> AudioBlock:
+    padding = -len(samples) % frame_length
+    quantized: Quantized = quantize_float(np.pad(samples, (0, padding)), precision)
+    return AudioBlock(quantized.values.reshape(-1, frame_length), quantized.clipped, padding)
+
+
+def _check_channel(path: str | Path, channel: Channel, channels: int) -> None:
+    if channel == "mono-mix":
+        return
+    if not 0 <= channel < channels:
+        raise UsageError(
+            f"{path}: channel {channel!r}, expected mono-mix or a number in 0..{channels - 1}"
+        )
+
+
+def _notes(
+    source: AudioSource, sample_rate: int, channel: Channel, padded: int, clipped: int
+) -> tuple[str, ...]:
+    notes: list[str] = []
+    if source.channels > 1:
+        chosen = "averaged" if channel == "mono-mix" else f"only number {channel} used"
+        notes.append(f"{source.channels} channels, {chosen}")
+    if source.sample_rate != sample_rate:
+        notes.append(f"resampled from {source.sample_rate} Hz to {sample_rate} Hz")
+    if padded:
+        notes.append(f"last frame filled with {padded} zeros")
+    if clipped:
+        notes.append(f"{clipped} samples clipped")
+    return tuple(notes)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,221 @@
+"""Input frames from files, by suffix: audio, .npy, .npz, .csv."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tokenize
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+from hostrt.errors import FrameError, UsageError
+from hostrt.frames.audio import AudioInput, Channel, load_audio
+from hostrt.frames.frames import Frames, VectorSpec, normalize_inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg")
+SUFFIXES = (*AUDIO_SUFFIXES, ".npy", ".npz", ".csv")
+MAX_BYTES = 1 << 32
+"""Largest array that is read, in bytes, so that a false header cannot exhaust the memory."""
+
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
+_HEADER_READERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+_HEADER_ERRORS = (ValueError, TypeError, EOFError, SyntaxError, tokenize.TokenError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedInputs:
+    """Frames from a file.
+
+    Attributes:
+        frames: the checked frames.
+        notes: what was done to them, one sentence each.
+        audio: facts when the file was audio, else None.
+    """
+
+    frames: Frames
+    notes: tuple[str, ...] = ()
+    audio: AudioInput | None = None
+
+
+def load_inputs(
+    path: str | Path,
+    specs: Sequence[VectorSpec],
+    *,
+    sample_rate: int = 16000,
+    channel: Channel = "mono-mix",
+    indices: tuple[int, int] | None = None,
+    n_frames: int | None = None,
+) -> LoadedInputs:
+    """Read input frames.
+
+    Args:
+        path: .wav, .flac, .ogg, .npy ((T, L) or flat), .npz (one array per input) or .csv
+            (integers, one frame per line, header line optional); upper case allowed.
+        specs: the model's inputs; all formats but .npz need exactly one.
+        sample_rate: rate that the model expects of audio, in Hz.
+        channel: channel of audio, see `load_audio`.
+        indices: keep the frames low..high-1.
+        n_frames: keep the first n frames (after `indices`).
+
+    Raises:
+        UsageError: no such file, or a suffix that is not known.
+        FrameError: contents that do not fit the model, or too few frames.
+    """
+    place = Path(path)
+    suffix = place.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UsageError(f"{place}: suffix {suffix!r}, expected one of {', '.join(SUFFIXES)}")
+    if not place.is_file():
+        raise UsageError(f"{place}: no such file")
+    try:
+        loaded = _load(place, suffix, specs, (sample_rate, channel))
+    except OSError as error:
+        raise UsageError(f"{place}: cannot be read: {error.strerror}") from error
+    frames = loaded.frames
+    if indices is not None:
+        frames = frames.cut(*indices)
+    if n_frames is not None:
+        if frames.n_frames < n_frames:
+            raise FrameError(f"{place}: {frames.n_frames} frames, expected at least {n_frames}")
+        frames = frames.cut(0, n_frames)
+    return LoadedInputs(frames, loaded.notes, loaded.audio)
+
+
+def parse_indices(text: str) -> tuple[int, int]:
+    """Read `low,high` as given to --input-sample-indices.
+
+    Raises:
+        UsageError: not two whole numbers with 0 <= low < high.
+    """
+    parts = text.split(",")
+    if len(parts) == 2 and all(part.strip().isdecimal() for part in parts):
+        low, high = int(parts[0]), int(parts[1])
+        if low < high:
+            return low, high
+    raise UsageError(f"frame range {text!r}, expected LOW,HIGH with 0 <= LOW < HIGH")
+
+
+def _load(
+    path: Path, suffix: str, specs: Sequence[VectorSpec], audio: tuple[int, Channel]
+) -> LoadedInputs:
+    if suffix == ".npz":
+        return LoadedInputs(normalize_inputs(_read_npz(path), specs))
+    spec = _only_input(path, specs)
+    if suffix in AUDIO_SUFFIXES:
+        loaded = load_audio(
+            path,
+            sample_rate=audio[0],
+            channel=audio[1],
+            frame_length=spec.length,
+            precision=spec.precision,
+        )
+        return LoadedInputs(
+            normalize_inputs({spec.name: loaded.frames}, specs), loaded.notes, loaded
+        )
+    array = _read_npy(path) if suffix == ".npy" else _read_csv(path)
+    rows, notes = _as_rows(array, spec)
+    return LoadedInputs(normalize_inputs({spec.name: rows}, specs), notes)
+
+
+def _only_input(path: Path, specs: Sequence[VectorSpec]) -> VectorSpec:
+    if len(specs) != 1:
+        names = ", ".join(spec.name for spec in specs) or "none"
+        raise FrameError(
+            f"{path}: holds one input, the model's inputs are {names}",
+            hint="put one array per input into an .npz file",
+        )
+    return specs[0]
+
+
+def _as_rows(
+    array: NDArray[np.generic], spec: VectorSpec
+) -> tuple[NDArray[np.generic], tuple[str, ...]]:
+    if array.ndim != 1:
+        return array, ()
+    padding = -len(array) % spec.length
+    rows = np.pad(array, (0, padding)).reshape(-1, spec.length)
+    return rows, ((f"last frame filled with {padding} zeros",) if padding else ())
+
+
+def _read_npy(path: Path) -> NDArray[np.generic]:
+    with path.open("rb") as stream:
+        return _read_array(stream, str(path), path.stat().st_size)
+
+
+def _read_npz(path: Path) -> Mapping[str, NDArray[np.generic]]:
+    columns: dict[str, NDArray[np.generic]] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                if not member.filename.endswith(".npy"):
+                    raise FrameError(f"{path}: member {member.filename!r}, expected .npy files")
+                where = f"{path}, member {member.filename}"
+                with archive.open(member) as stream:
+                    name = member.filename.removesuffix(".npy")
+                    columns[name] = _read_array(stream, where, member.file_size)
+    except _ZIP_ERRORS as error:
+        raise FrameError(f"{path}: not a usable .npz file: {error}") from error
+    return columns
+
+
+def _read_array(stream: IO[bytes], where: str, size: int) -> NDArray[np.generic]:
+    """Read one .npy stream: header first, then exactly the bytes that it announces."""
+    try:
+        version = np.lib.format.read_magic(stream)
+        reader = _HEADER_READERS.get(version)
+        header = reader(stream) if reader else None
+    except _HEADER_ERRORS as error:
+        raise FrameError(f"{where}: not a .npy file: {_first_line(error)}") from error
+    if header is None:
+        raise FrameError(f"{where}: .npy version {version}, expected 1.0 or 2.0")
+    shape, fortran, dtype = header
+    if dtype.hasobject or dtype.kind not in "iuf":
+        raise FrameError(f"{where}: elements of type {dtype}, expected integers or floats")
+    expected = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if not all(0 <= axis <= MAX_BYTES for axis in shape) or expected > min(size, MAX_BYTES):
+        raise FrameError(f"{where}: header announces shape {shape}, file holds {size} bytes")
+    data = stream.read(expected)
+    if len(data) != expected:
+        raise FrameError(f"{where}: {len(data)} bytes of data, expected {expected}")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _read_csv(path: Path) -> NDArray[np.generic]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FrameError(f"{path}, byte {error.start}: not text") from error
+    lines = text.splitlines()
+    skip = 1 if lines and not _is_numeric(lines[0]) else 0
+    body = [line for line in lines[skip:] if line.strip()]
+    if not body:
+        raise FrameError(f"{path}: no frames, expected lines of integers")
+    try:
+        rows: NDArray[np.int64] = np.loadtxt(
+            io.StringIO("\n".join(body)), dtype=np.int64, delimiter=",", ndmin=2, comments=None
+        )
+    except (ValueError, OverflowError) as error:
+        raise FrameError(f"{path}: {_first_line(error)}, expected integers") from error
+    return rows
+
+
+def _is_numeric(line: str) -> bool:
+    fields = next(csv.reader([line]), [])
+    return any(field.strip().lstrip("+-").isdecimal() for field in fields)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
