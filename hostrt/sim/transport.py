@@ -1,0 +1,118 @@
+"""Boards that exist only inside this process.
+
+`sim://spu001` hands Steps straight to a simulated chip, `evk2+sim://spu001` goes through the whole
+USB transport to a virtual EVK2.
+
+Options of both: `answer` (execute, echo or a `.npy`/`.npz` file of prepared outputs), `program`
+(program file that declares inputs and outputs for echo), `pll` (locks or never). `sim` also knows
+`platform` (evk2, zcu104, rtl); `evk2+sim` knows `usb_speed`, `window`, `serial`, `manufacturer`,
+`product`, `faults` and `seed`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from firmware_protocol.requests import (
+    ExecTime,
+    FrameIn,
+    FrameOut,
+    HostAction,
+    Read,
+    Request,
+    Write,
+)
+from hostrt.chip.platform import PLATFORMS
+from hostrt.errors import LinkLost
+from hostrt.sim.build import SimOptions, build_spu
+from hostrt.transport.base import Transport, TransportInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firmware_protocol.words import Words
+    from hostrt.chip.step import Poll, Wait
+    from hostrt.sim.spu import SimulatedSpu
+    from hostrt.transport.url import BoardUrl
+
+DEFAULT_CHIP = "spu001"
+_POLL_STEPS = 4
+
+
+class SimTransport(Transport):
+    """Steps carried out by a simulated chip in this process. Waiting costs no time.
+
+    Attributes:
+        spu: the simulated chip.
+        now_s: simulated seconds since the transport was opened.
+    """
+
+    def __init__(self, spu: SimulatedSpu, info: TransportInfo) -> None:
+        self.spu = spu
+        self.info = info
+        self.now_s = 0.0
+        self._least_wait_s = 0.0
+        self._closed = False
+
+    def close(self) -> None:
+        """Let go of the chip; its state is lost."""
+        self._closed = True
+
+    def _exchange(self, requests: Sequence[Request]) -> list[Words | None]:
+        if self._closed:
+            raise LinkLost(f"{self.info.url} was closed", board=self.info.url)
+        return [self._do(request) for request in requests]
+
+    def _do(self, request: Request) -> Words | None:
+        match request:
+            case Write(space=space, address=address, words=words, stride=stride):
+                self.spu.write(space, address, words, stride)
+            case Read(space=space, address=address, n_words=n_words, stride=stride):
+                return self.spu.read(space, address, n_words, stride)
+            case FrameOut(words=words):
+                self.spu.send(words)
+            case FrameIn(n_words=n_words):
+                return self.spu.receive(n_words)
+            case ExecTime():
+                return self.spu.exec_time()
+            case HostAction(register=register, value=value):
+                self.spu.host_write(register, value)
+        return None
+
+    def _poll(self, step: Poll) -> Words:
+        # The chip has already done everything it will ever do, so a poll that fails once fails
+        # until its deadline: a few looks are as good as a hundred thousand.
+        self._least_wait_s = step.timeout_s / _POLL_STEPS
+        try:
+            return super()._poll(step)
+        finally:
+            self._least_wait_s = 0.0
+
+    def _wait(self, wait: Wait) -> None:
+        self.now_s += max(wait.seconds, self._least_wait_s)
+
+    def _now(self) -> float:
+        return self.now_s
+
+
+def open_url(url: BoardUrl) -> Transport:
+    """Open `sim://CHIP`.
+
+    Raises:
+        UsageError: unknown chip or option value.
+    """
+    chip = url.host or DEFAULT_CHIP
+    default = "rtl" if chip == "spu150" else "evk2"
+    platform = PLATFORMS[url.option("platform", default, tuple(PLATFORMS))]
+    spu = build_spu(chip, SimOptions.from_url(url), platform)
+    spu.chip.check_platform(platform, pll=False)
+    info = TransportInfo(
+        url=str(url),
+        platform=platform.name,
+        simulated=True,
+        reads_exec_time=True,
+        chip=spu.chip.name,
+        product=spu.chip.map.title,
+        firmware="simulated",
+    )
+    return SimTransport(spu, info)
