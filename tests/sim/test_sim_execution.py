@@ -336,7 +336,7 @@ def test_memories_keep_every_bit_of_an_encrypted_program() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 0x30_0000), st.integers(1, 3000))
+@given(st.integers(0x1000, 0x30_0000), st.integers(1, 3000))
 def test_a_burst_across_banks_and_gaps_reads_back_where_there_is_memory(
     address: int, n: int
 ) -> None:
