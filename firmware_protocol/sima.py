@@ -241,4 +241,4 @@ def _type_warnings(plugins: list[object]) -> Iterable[str]:
     for at, plugin in enumerate(plugins):
         kind = plugin.get("type", _STAGE_TYPE) if isinstance(plugin, dict) else _STAGE_TYPE
         if kind != _STAGE_TYPE:
-            yield f"plugins[{at}]: type {str(kind)[:40]!r} is not known, only {_STAGE_TYPE!r} is"
+            yield f"plugins[{at}]: type {ascii(kind)[:40]} is not known, only {_STAGE_TYPE} is"

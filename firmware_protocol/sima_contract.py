@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from firmware_protocol.errors import FormatError
-from firmware_protocol.members import name_fault
+from firmware_protocol.members import name_fault, printable_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,28 +104,27 @@ class Fields:
     def __init__(self, tree: object, file: str, place: str) -> None:
         self.file = file
         self.place = place
-        if not isinstance(tree, dict):
+        if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
             raise self.fault(None, tree, "an object")
         self.tree: dict[str, object] = tree
 
     def fault(self, key: str | None, found: object, expected: str) -> FormatError:
         """Make the error for `key` (None: the object itself)."""
         place = ".".join(part for part in (self.place, key) if part)
-        shown = found if isinstance(found, str) else repr(found)
-        return FormatError(self.file, None, f"{place or 'root'} {shown[:80]}", expected)
+        return FormatError(self.file, None, f"{place or 'root'} {_shown(found)}", expected)
 
     def text(self, key: str) -> str:
-        """A string that is not empty."""
+        """A string that is not empty and printable: it ends up in messages and reports."""
         value = self.tree.get(key)
-        if not isinstance(value, str) or not value:
-            raise self.fault(key, value, "a text")
+        if not isinstance(value, str) or not value or not value.isprintable():
+            raise self.fault(key, value, "a printable text")
         return value
 
     def optional_text(self, key: str) -> str | None:
-        """A string, or None when missing or null."""
+        """A printable string, or None when missing or null."""
         value = self.tree.get(key)
-        if value is not None and not isinstance(value, str):
-            raise self.fault(key, value, "a text")
+        if value is not None and not (isinstance(value, str) and value.isprintable()):
+            raise self.fault(key, value, "a printable text")
         return value
 
     def positive(self, key: str) -> int:
@@ -149,6 +149,15 @@ class Fields:
         """A list of positive integers, or None when missing or null."""
         value = self.tree.get(key)
         return None if value is None else as_shape(value, self, key)
+
+
+def _shown(found: object) -> str:
+    if isinstance(found, str):
+        return printable_name(found)
+    try:
+        return printable_name(reprlib.repr(found))
+    except ValueError:  # Python refuses to write out numbers of thousands of digits
+        return f"a {type(found).__name__} with a huge number"
 
 
 def as_shape(value: object, fields: Fields, key: str) -> Shape:
@@ -239,7 +248,7 @@ def _executable(fields: Fields, processor: Processor) -> str | None:
     name = resources.text("executable")
     fault = "a path" if "/" in name else name_fault(name)
     if fault:
-        raise resources.fault("executable", ascii(name), f"a member name (this is {fault})")
+        raise resources.fault("executable", name, f"a member name (this is {fault})")
     suffixes = _PROGRAM_SUFFIXES[processor]
     if not name.endswith(suffixes):
         raise resources.fault("executable", name, f"a name ending in {' or '.join(suffixes)}")

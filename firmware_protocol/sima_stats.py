@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from firmware_protocol.errors import FormatError
 
+_MAX_CYCLE = 1 << 63
+
 
 @dataclass(frozen=True, slots=True)
 class LayerCycles:
@@ -68,13 +70,13 @@ def parse_stats(tree: object, name: str) -> SegmentStats:
 
 
 def _layer(key: object, value: object, file: str) -> LayerCycles:
-    if type(key) is not int or key < 0:
-        raise FormatError(file, None, f"key {str(key)[:80]!r}", "a layer number")
+    if type(key) is not int or not 0 <= key < _MAX_CYCLE:
+        raise FormatError(file, None, f"a key that is {_kind(key)}", "a layer number")
     if not isinstance(value, dict):
         raise FormatError(file, None, f"layer {key}: {_kind(value)}", "a mapping")
     name = value.get("name")
-    if not isinstance(name, str) or not name:
-        raise FormatError(file, None, f"layer {key}: name {_kind(name)}", "a name")
+    if not isinstance(name, str) or not name or not name.isprintable():
+        raise FormatError(file, None, f"layer {key}: name {_kind(name)}", "a printable name")
     start = _cycle(value, key, "start_cycle", file)
     end = _cycle(value, key, "end_cycle", file)
     if end < start:
@@ -84,12 +86,14 @@ def _layer(key: object, value: object, file: str) -> LayerCycles:
 
 def _cycle(layer: dict[object, object], key: int, what: str, file: str) -> int:
     value = layer.get(what)
-    if type(value) is not int or value < 0:
+    if type(value) is not int or not 0 <= value < _MAX_CYCLE:
         raise FormatError(
-            file, None, f"layer {key}: {what} {str(value)[:40]}", "a cycle number, 0 or more"
+            file, None, f"layer {key}: {what} {_kind(value)}", "a cycle number, 0 to 2^63"
         )
     return value
 
 
 def _kind(value: object) -> str:
+    if type(value) is int:
+        return str(value) if abs(value) < _MAX_CYCLE else "a number of more than 63 bits"
     return "nothing" if value in (None, {}, "") else f"a {type(value).__name__}"

@@ -22,9 +22,7 @@ from hostrt.program.intake import Budgets
 
 DATA = Path(__file__).parent.parent / "data" / "sima"
 EXPECTED = json.loads((DATA / "expected.json").read_text())
-TINY, WIDE, BOX = (
-    f"{name}_mpk.tar.gz" for name in ("tinynet", "widenet_b16", "boxnet_bf16")
-)  # fmt: skip
+TINY, WIDE, BOX = (f"{name}_mpk.tar.gz" for name in ("tinynet", "widenet_b16", "boxnet_bf16"))
 
 
 def members_of(name: str) -> dict[str, bytes]:
@@ -176,6 +174,10 @@ def test_json_of_all_members_together_has_a_budget() -> None:
 
 BAD_FIELDS: list[tuple[str, str, object]] = [
     (TINY, "name", ""),
+    (TINY, "name", "a\x1b[2Jb"),
+    (TINY, "name", "\ud800"),
+    (TINY, "plugins", "a\nb"),
+    (TINY, "model_path", "a\nb"),
     (TINY, "input_nodes", []),
     (TINY, "plugins", []),
     (TINY, "plugins", {}),
@@ -243,8 +245,14 @@ def test_a_contract_that_contradicts_itself_is_refused(name: str, path: str, val
     parse_contract(CONTRACTS[name], "c")
     with pytest.raises(FormatError) as caught:
         parse_contract(edited(name, path, value), "c.json")
-    assert "\n" not in str(caught.value)
+    assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("path", ["0.size", "0", "0.input_range.1"])
+def test_numbers_too_long_to_be_shown_are_refused_all_the_same(path: str) -> None:
+    with pytest.raises(FormatError, match="found input_nodes"):
+        parse_contract(edited(TINY, f"input_nodes.{path}", 10**5000), "c")
 
 
 ODD_FIELDS: list[tuple[str, str, object, str]] = [
@@ -361,11 +369,26 @@ def test_cycles_include_the_last_one_and_gaps_and_overlaps_show_in_the_span() ->
 @pytest.mark.parametrize(
     "tree",
     [
-        None, [], {}, {"1": ROW}, {True: ROW}, {-1: ROW}, {1: None}, {1: ROW | {"name": ""}},
-        {1: ROW | {"end_cycle": -1}}, {1: ROW | {"start_cycle": 10}}, {1: ROW | {"start_cycle": 1.0}},
-        {1: {"name": "a"}}, {1: ROW | {"end_cycle": True}},
+        None,
+        [],
+        {},
+        {"1": ROW},
+        {True: ROW},
+        {-1: ROW},
+        {10**5000: ROW},
+        {"a\nb": ROW},
+        {1: None},
+        {1: {"name": "a"}},
+        {1: ROW | {"name": ""}},
+        {1: ROW | {"name": "a\nb"}},
+        {1: ROW | {"start_cycle": 10}},
+        {1: ROW | {"start_cycle": 1.0}},
+        {1: ROW | {"end_cycle": -1}},
+        {1: ROW | {"end_cycle": True}},
+        {1: ROW | {"end_cycle": 10**5000}},
     ],
-)  # fmt: skip
+)
 def test_faulty_statistics_are_refused(tree: object) -> None:
-    with pytest.raises(FormatError):
+    with pytest.raises(FormatError) as caught:
         parse_stats(tree, "s")
+    assert str(caught.value).isprintable()
