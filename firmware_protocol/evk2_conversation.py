@@ -128,13 +128,16 @@ class Evk2Conversation:
         return self.retried > 0 or self.stale > 0 or self._error is not None
 
     def to_send(self, now: float) -> memoryview:
-        """Give the reports that the window allows now, concatenated; each 64 bytes is a report.
+        """Give the reports that may be sent now, concatenated; each 64 bytes is a report.
 
-        They count as sent. Empty when the conversation has to wait for replies.
+        They count as sent. Empty when the conversation has to wait for replies: the window is
+        full, or the next report must not overtake one in flight.
         """
         self._check_alive()
         start = self._sent
-        end = min(self._replies.report_at(self._position) + self.window, self._n_reports)
+        oldest = self._replies.report_at(self._position)
+        end = min(oldest + self.window, self._n_reports)
+        end = self._replies.sendable_end(start, end, oldest)
         if end <= start:
             return self._bytes[:0]
         if self._deadline is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from firmware_protocol.evk2 import REPORT_BYTES, REPORT_WORDS, Command, command_name
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from firmware_protocol.evk2 import Report
     from firmware_protocol.evk2_plan import ReportPlan
     from firmware_protocol.words import Words
@@ -51,6 +54,7 @@ class ReplySequence:
         # Lists beside the arrays: one look-up in a list takes a tenth of one in an array.
         self.starts: list[int] = starts.tolist()
         self._head_list: list[int] = self._heads.tolist()
+        self._barriers: list[int] = _barriers(plan).tolist()
         self._report_list: list[int] = [*report_of.tolist(), len(plan)]
         self._data_before: list[int] = data_before.tolist()
 
@@ -61,6 +65,17 @@ class ReplySequence:
     def report_at(self, position: int) -> int:
         """Give how many reports are answered in full once `position` replies arrived."""
         return self._report_list[position]
+
+    def sendable_end(self, start: int, end: int, oldest: int) -> int:
+        """Give how far from `start` to `end` reports may be sent while `oldest` is unanswered.
+
+        An ack carries only an address: were two reports with the same address in flight and the
+        first one lost, the ack of the second would count for it. So the second waits. A memory
+        write waits for reads before it, which would see it if they had to be repeated.
+        """
+        if end <= start or self._barriers[end - 1] < oldest:
+            return end
+        return bisect_left(self._barriers, oldest, start, end)
 
     def data_before(self, position: int) -> int:
         """Give how many data replies come before reply `position`."""
@@ -124,3 +139,20 @@ class ReplySequence:
         for owner, words in zip(owners[firsts].tolist(), np.split(kept, ends[:-1]), strict=True):
             answers[owner] = words
         return answers
+
+
+def _barriers(plan: ReportPlan) -> NDArray[np.int64]:
+    """Give, for every report, the last one that must be answered before it may be sent; -1: none.
+
+    That is the last earlier report with the same address and, for a write that may be repeated,
+    the last earlier read; never less than for the report before.
+    """
+    addresses = plan.addresses
+    order = np.argsort(addresses, kind="stable")
+    repeats = addresses[order][1:] == addresses[order][:-1]
+    previous = np.full(addresses.size, -1, np.int64)
+    previous[order[1:][repeats]] = order[:-1][repeats]
+    reads = plan.reply_words > 0
+    last_read = np.maximum.accumulate(np.where(reads, np.arange(reads.size), -1))
+    after_read = np.where(plan.idempotent & ~reads, last_read, -1)
+    return np.maximum.accumulate(np.maximum(previous, after_read))

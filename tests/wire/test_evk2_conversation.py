@@ -132,14 +132,33 @@ def test_the_window_bounds_what_is_in_flight_and_acks_open_it() -> None:
     assert conversation.answered == 2
 
 
-def test_the_same_register_twice_in_a_row_is_matched_in_order() -> None:
-    plan = build_reports([write(1, 0x64, idempotent=False)] * 2)
-    conversation = Evk2Conversation(plan, window=2)
-    conversation.to_send(0.0)
+def test_the_same_register_twice_in_a_row_is_never_twice_in_flight() -> None:
+    control = write(1, 0x64, idempotent=False)
+    plan = build_reports([control, write(1, 0x68), control, write(1, 0x6C)])
+    conversation = Evk2Conversation(plan, window=16)
+    assert len(conversation.to_send(0.0)) == 2 * 64
     conversation.receive(ack(0x64), 0.0)
+    assert len(conversation.to_send(0.0)) == 2 * 64
+    conversation.receive(ack(0x68) + ack(0x64), 0.0)
     assert not conversation.done
-    conversation.receive(ack(0x64), 0.0)
-    assert conversation.result() == [None, None]
+    conversation.receive(ack(0x6C), 0.0)
+    assert conversation.result() == [None] * 4
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("idempotent", [True, False])
+def test_a_lost_write_is_not_taken_for_acknowledged_by_a_read_of_its_address(
+    idempotent: bool,
+) -> None:
+    board = ModelEvk2({0: "lose_request"})
+    requests: list[Request] = [write(1, idempotent=idempotent), Read(Space.APB, BASE)]
+    conversation = Evk2Conversation(build_reports(requests), window=16)
+    if idempotent:
+        talk(conversation, board, most_expiries=1)
+        assert board.memory == {BASE: 1}
+        return
+    with pytest.raises(RemoteSilenceError, match="apb_write"):
+        talk(conversation, board, most_expiries=1)
 
 
 @pytest.mark.fault
@@ -240,6 +259,66 @@ def test_any_faults_end_in_correct_memory_or_a_documented_error(
     _, read = conversation.result()
     assert read is not None
     assert read.tolist() == wanted
+
+
+@pytest.mark.fault
+def test_a_read_that_is_repeated_does_not_see_a_write_that_comes_after_it() -> None:
+    board = ModelEvk2({0: "lose_reply"}, memory={BASE: 7, BASE + 4: 8})
+    requests: list[Request] = [Read(Space.APB, BASE, 2), write(1, BASE + 4)]
+    conversation = Evk2Conversation(build_reports(requests), window=16)
+    talk(conversation, board, most_expiries=1)
+    [answer, _] = conversation.result()
+    assert answer is not None
+    assert answer.tolist() == [7, 8]
+    assert board.memory[BASE + 4] == 1
+
+
+ADDRESSES = st.integers(0, 6).map(lambda n: BASE + 28 * n)
+WRITES = st.builds(
+    lambda address, words, idempotent: Write(
+        Space.APB, address, np.array(words, np.uint32), idempotent=idempotent
+    ),
+    ADDRESSES,
+    st.lists(st.integers(0, 99), min_size=1, max_size=30),
+    st.booleans(),
+)
+ANYTHING = st.one_of(
+    WRITES,
+    st.builds(lambda address, n: Read(Space.APB, address, n), ADDRESSES, st.integers(1, 30)),
+    st.builds(lambda n: FrameOut(np.arange(2 * n, dtype=np.uint32)), st.integers(1, 12)),
+    st.builds(lambda n: FrameIn(2 * n), st.integers(1, 12)),
+)
+PLACES = st.integers(0, 25)
+LOSSES = st.dictionaries(PLACES, st.sampled_from(["lose_request", "lose_reply"]), max_size=4)
+DOUBLES = st.dictionaries(PLACES, st.just("double"), max_size=4)
+
+
+@given(
+    requests=st.lists(ANYTHING, max_size=8),
+    faults=st.one_of(LOSSES, DOUBLES),
+    window=st.integers(1, 20),
+    chunks=st.lists(st.integers(1, 4).map(lambda n: 64 * n), max_size=30),
+)
+@settings(max_examples=60, deadline=None)
+@pytest.mark.fault
+def test_whatever_is_lost_or_doubled_the_board_ends_as_if_nothing_was(
+    requests: list[Request], faults: dict[int, Fault], window: int, chunks: list[int]
+) -> None:
+    plan = build_reports(requests)
+    undisturbed, board = ModelEvk2(stream=list(range(400))), ModelEvk2(stream=list(range(400)))
+    reference = Evk2Conversation(plan)
+    talk(reference, undisturbed)
+    board.faults = faults
+    conversation = Evk2Conversation(plan, window=window)
+    try:
+        talk(conversation, board, chunk_bytes=chunks, most_expiries=3 * len(faults) + 3)
+    except RemoteViolationError:
+        assert faults
+        return
+    assert (board.memory, board.stream) == (undisturbed.memory, undisturbed.stream)
+    for got, wanted in zip(conversation.result(), reference.result(), strict=True):
+        assert (got is None) == (wanted is None)
+        assert got is None or wanted is None or got.tolist() == wanted.tolist()
 
 
 @given(
