@@ -50,7 +50,6 @@ class FemtoFile:
         pages: the memory contents in file order.
         reference: reference sequences, always empty so far.
         template: a file of the same layout; gives every byte that no field covers.
-        problems: what is wrong or unusual, one sentence each; empty for a clean file.
         name: file name for messages.
         placed: the memory contents by address, derived from `pages`.
     """
@@ -61,7 +60,6 @@ class FemtoFile:
     pages: PageTable
     reference: bytes
     template: bytes
-    problems: tuple[str, ...] = ()
     name: str = "<bytes>"
     placed: PlacedPages = field(init=False, repr=False)
 
@@ -88,6 +86,12 @@ class FemtoFile:
             f"part number {self.spu.part}",
             "1 (SPU-001), 2, 3 or 4 (SPU-150)",
         )
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong or unusual, one sentence each; empty for a clean file."""
+        faults = (str(fault) for fault in _faults(self))
+        return (*faults, *self.placed.oddities, *_oddities(self))
 
     def banks(self) -> list[BankImage]:
         """Give the memory contents in write order, placed by address, ready queue included."""
@@ -122,6 +126,8 @@ def parse_femto(data: bytes, *, name: str = "<bytes>", strict: bool = True) -> F
             (strict) any fault.
     """
     header = read_header(data, name)
+    if strict:
+        _raise_first(_layout_faults(header, len(data), name))
     order = header.byte_order
     model = read_model(_section(data, name, order, header.model_offset, header.model_size))
     spu = read_spu(_section(data, name, order, header.spu_offset, header.spu_size))
@@ -130,13 +136,29 @@ def parse_femto(data: bytes, *, name: str = "<bytes>", strict: bool = True) -> F
     pages = read_pages(data, min(header.data_offset, len(data)), n_pages, order)
     first = header.reference_offset
     reference = data[first : first + header.reference_size]
-    file = FemtoFile(header, model, spu, pages, reference, data, (), name)
-    faults = [*_layout_faults(file, len(data)), *_uid_faults(file), *_page_faults(file)]
-    if strict and faults:
-        raise faults[0]
-    problems = [*(str(fault) for fault in faults), *file.placed.oddities, *_oddities(file)]
-    object.__setattr__(file, "problems", tuple(problems))
+    file = FemtoFile(header, model, spu, pages, reference, data, name)
+    if strict:
+        _raise_first(_faults(file))
     return file
+
+
+def _raise_first(faults: Iterator[FormatError]) -> None:
+    for fault in faults:
+        raise fault
+
+
+def _faults(file: FemtoFile) -> Iterator[FormatError]:
+    """Check everything that a sound file has."""
+    yield from _layout_faults(file.header, len(file.template), file.name)
+    n_pages = file.header.data_size // PAGE_BYTES
+    if file.model.page_count != n_pages:
+        found = f"page count {file.model.page_count}"
+        expected = f"{n_pages}, the pages of the model data"
+        yield FormatError(file.name, file.header.model_offset + 2, found, expected)
+    yield from _uid_faults(file)
+    for page, found, expected in file.placed.faults:
+        offset = file.header.data_offset + PAGE_BYTES * page
+        yield FormatError(file.name, offset, found, expected)
 
 
 def _section(data: bytes, name: str, order: str, start: int, size: int) -> Section:
@@ -146,9 +168,8 @@ def _section(data: bytes, name: str, order: str, start: int, size: int) -> Secti
     return Section(data, name, order, start, start + size)
 
 
-def _layout_faults(file: FemtoFile, size: int) -> Iterator[FormatError]:
+def _layout_faults(header: FemtoHeader, size: int, name: str) -> Iterator[FormatError]:
     """Check that the sections follow each other up to the end of the file."""
-    header = file.header
     sections = (
         ("model configuration", header.model_offset, header.model_size),
         ("SPU configuration", header.spu_offset, header.spu_size),
@@ -158,24 +179,14 @@ def _layout_faults(file: FemtoFile, size: int) -> Iterator[FormatError]:
     at = HEADER_BYTES
     for what, offset, length in sections:
         if offset != at:
-            yield FormatError(file.name, offset, f"start of {what}", f"it at 0x{at:x}")
+            yield FormatError(name, offset, f"start of {what}", f"it at 0x{at:x}")
         at = offset + length
     if at != size:
         what = "truncated file" if size < at else "surplus bytes behind the file"
-        yield FormatError(file.name, size, f"{what}: {size} bytes", f"{at} bytes")
+        yield FormatError(name, min(size, at), f"{what}: {size} bytes", f"{at} bytes")
     if header.data_size % PAGE_BYTES:
         found = f"model data of {header.data_size} bytes"
-        yield FormatError(file.name, 86, found, f"whole pages of {PAGE_BYTES} bytes")
-    if file.model.page_count * PAGE_BYTES != header.data_size // PAGE_BYTES * PAGE_BYTES:
-        found = f"page count {file.model.page_count}"
-        expected = f"{header.data_size // PAGE_BYTES}, the pages of the model data"
-        yield FormatError(file.name, header.model_offset + 2, found, expected)
-
-
-def _page_faults(file: FemtoFile) -> Iterator[FormatError]:
-    for page, found, expected in file.placed.faults:
-        offset = file.header.data_offset + PAGE_BYTES * page
-        yield FormatError(file.name, offset, found, expected)
+        yield FormatError(name, header.data_offset, found, f"whole pages of {PAGE_BYTES} bytes")
 
 
 def _uid_faults(file: FemtoFile) -> Iterator[FormatError]:

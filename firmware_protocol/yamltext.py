@@ -15,6 +15,7 @@ from firmware_protocol.errors import LocalMisuseError
 _PLAIN = re.compile(r"[A-Za-z_/($][ -~]*(?<! )")
 _NOT_PLAIN = re.compile(r": | #|:$")
 _WORDS = frozenset(("null", "true", "false", "yes", "no", "on", "off"))
+_KEY_MAX = 1000  # loaders give up looking for the colon after 1024
 _ESCAPE = re.compile(r"\\(?:U([0-9A-F]{8})|([\"\\]))")
 _QUOTED = re.compile(r"'((?:[^']|'')*)'")
 _DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -105,7 +106,7 @@ def _block(value: Mapping[object, object] | Mapping[str, object], indent: int) -
     lines: list[str] = []
     pad = " " * indent
     for key, item in value.items():
-        head = f"{pad}{format_scalar(key)}:"
+        head = f"{pad}{_key(key)}:"
         if isinstance(item, Mapping) and item:
             lines += [head, *_block(item, indent + 2)]
         elif _is_list(item) and item:
@@ -113,6 +114,15 @@ def _block(value: Mapping[object, object] | Mapping[str, object], indent: int) -
         else:
             lines.append(f"{head} {_leaf(item)}")
     return lines
+
+
+def _key(key: object) -> str:
+    text = format_scalar(key)
+    if len(text) > _KEY_MAX:
+        raise LocalMisuseError(
+            f"a key of {len(text)} characters, expected at most {_KEY_MAX} characters"
+        )
+    return text
 
 
 def _items(values: object, indent: int) -> list[str]:
