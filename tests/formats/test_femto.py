@@ -120,6 +120,13 @@ def test_the_codec_agrees_with_the_declared_layout(name: str) -> None:
         assert file.pages.words[number, :length].tolist() == list(other.words)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_field_is_written_not_taken_from_the_template(name: str) -> None:
+    data = golden(name)
+    blank = replace(parse_femto(data), template=b"\xff" * len(data))
+    assert blank.to_bytes() == data
+
+
 def test_a_changed_field_is_the_only_change() -> None:
     data = golden("p001_b")
     file = parse_femto(data)
@@ -240,7 +247,11 @@ STRICT_FAULTS = [
     ("half a page missing", lambda d: d[:-100], "truncated file"),
     ("surplus", lambda d: d + b"x", "surplus bytes"),
     ("page count", lambda d: patched(d, 258, "<H", 26), "page count 26"),
-    ("data size odd", lambda d: patched(d, 86, "<I", 6911), "model data of 6911 bytes"),
+    (
+        "data size odd",
+        lambda d: patched(patched(d[:-1], 86, "<I", 6911), 98, "<I", 7423),
+        "model data of 6911 bytes",
+    ),
     ("reference elsewhere", lambda d: patched(d, 98, "<I", 3), "start of reference"),
     ("page repeated", lambda d: repaged(d, [*all_pages(d), page(d, 3)]), "words of another page"),
     ("outside", lambda d: patched(d, FIRST_PAGE + 4, "<I", 0x40), "inside one bank"),
