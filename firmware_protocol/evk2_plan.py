@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from firmware_protocol.errors import LocalMisuseError
 from firmware_protocol.evk2 import (
+    REPORT_BYTES,
     REPORT_DTYPE,
     REPORT_WORDS,
     Command,
@@ -37,11 +39,42 @@ if TYPE_CHECKING:
 
 _ADDRESS_LIMIT = 1 << 32
 _LANES = np.arange(REPORT_WORDS)
-_WRITES = {Space.APB: Command.APB_WRITE, Space.TOP: Command.REGISTER_WRITE}
-_READS = {Space.APB: Command.APB_READ, Space.TOP: Command.REGISTER_READ}
+_FEW_WORDS = 8 * REPORT_WORDS
+_HEAD = Struct("<BxHI")
+_DATA_BYTES = REPORT_BYTES - _HEAD.size
 
 Counts: TypeAlias = NDArray[np.int64]
-_Rows: TypeAlias = NDArray[np.void]
+
+
+class _Codes(NamedTuple):
+    """Commands of a single report, and of the first, inner and last of several."""
+
+    only: Command
+    first: Command
+    middle: Command
+    last: Command
+
+
+class _Span(NamedTuple):
+    address: int
+    stride: int
+    n_words: int
+
+
+def _same(command: Command) -> _Codes:
+    return _Codes(command, command, command, command)
+
+
+_WRITES = {Space.APB: _same(Command.APB_WRITE), Space.TOP: _same(Command.REGISTER_WRITE)}
+_READS = {Space.APB: _same(Command.APB_READ), Space.TOP: _same(Command.REGISTER_READ)}
+_FRAME_OUT = _Codes(
+    Command.AXIS_WRITE_END, Command.AXIS_WRITE, Command.AXIS_WRITE, Command.AXIS_WRITE_END
+)
+_FRAME_IN = _Codes(
+    Command.AXIS_READ_START, Command.AXIS_READ_START, Command.AXIS_READ, Command.AXIS_READ
+)
+_RESET = _same(Command.RESET)
+_EXEC_TIME = _same(Command.EXEC_TIME_READ)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,12 +124,11 @@ def build_reports(requests: Iterable[Request], *, pack_across: bool = False) -> 
         LocalMisuseError: a request that this link cannot carry.
     """
     asked = tuple(requests)
-    parts = [_rows_of(request, pack_across) for request in asked]
-    sizes = [len(part) for part in parts]
-    rows = np.concatenate(parts) if parts else np.zeros(0, REPORT_DTYPE)
+    parts = [_encode(request, pack_across) for request in asked]
+    sizes = [len(part) // REPORT_BYTES for part in parts]
+    rows = np.frombuffer(b"".join(parts), REPORT_DTYPE)
     reads = np.repeat(np.array([_is_read(r) for r in asked], dtype=bool), sizes)
     repeatable = np.array([is_idempotent(r) for r in asked], dtype=bool)
-    rows.flags.writeable = False
     return ReportPlan(
         requests=asked,
         reports=as_bytes(rows),
@@ -112,35 +144,25 @@ def _is_read(request: Request) -> bool:
     return isinstance(request, Read | FrameIn | ExecTime)
 
 
-def _rows_of(request: Request, pack_across: bool) -> _Rows:
+def _encode(request: Request, pack_across: bool) -> bytes:
     match request:
         case Write(space=space, words=words) if space in _WRITES:
-            rows = _burst(_span(request, words.size), words.size, pack_across)
-            rows["command"] = _WRITES[space]
-            return _fill(rows, words, pack_across)
+            return _encode_burst(_WRITES[space], _span(request, words.size), words, pack_across)
         case Read(space=space, n_words=n_words) if space in _READS:
-            rows = _burst(_span(request, n_words), n_words, pack_across)
-            rows["command"] = _READS[space]
-            return rows
+            return _encode_burst(_READS[space], _span(request, n_words), None, pack_across)
         case FrameOut(words=words):
-            rows = _axis(words.size)
-            rows["command"] = Command.AXIS_WRITE
-            rows["command"][-1] = Command.AXIS_WRITE_END
-            return _fill(rows, words, pack_across=True)
+            return _encode_burst(_FRAME_OUT, _message(words.size), words, pack_across=True)
         case FrameIn(n_words=n_words):
-            rows = _axis(n_words)
-            rows["command"] = Command.AXIS_READ
-            rows["command"][0] = Command.AXIS_READ_START
-            return rows
+            return _encode_burst(_FRAME_IN, _message(n_words), None, pack_across=True)
         case ExecTime():
-            return _single(Command.EXEC_TIME_READ)
+            return _encode_burst(_EXEC_TIME, _Span(0, 4, 1), None, pack_across)
         case HostAction() if request.is_reset:
-            return _single(Command.RESET)
+            return _encode_burst(_RESET, _Span(0, 4, 1), None, pack_across)
         case _:
             raise LocalMisuseError(f"{request}: the EVK2 link has no report for it")
 
 
-def _span(request: Write | Read, n_words: int) -> tuple[int, int]:
+def _span(request: Write | Read, n_words: int) -> _Span:
     last = request.address + request.stride * (n_words - 1)
     if n_words < 1:
         raise LocalMisuseError(f"{request}: at least one word is needed")
@@ -148,29 +170,47 @@ def _span(request: Write | Read, n_words: int) -> tuple[int, int]:
         raise LocalMisuseError(
             f"{request}: addresses 0x{request.address:x}..0x{last:x} do not fit 32 bits"
         )
-    return request.address, request.stride
+    return _Span(request.address, request.stride, n_words)
 
 
-def _burst(span: tuple[int, int], n_words: int, pack_across: bool) -> _Rows:
-    address, stride = span
-    starts, lengths = _cut(n_words, pack_across)
-    rows = np.zeros(starts.size, REPORT_DTYPE)
-    rows["length"] = lengths
-    rows["address"] = address + stride * starts
-    return rows
-
-
-def _axis(n_words: int) -> _Rows:
+def _message(n_words: int) -> _Span:
     if n_words < 2 or n_words % 2:
         raise LocalMisuseError(f"stream message of {n_words} words: an even number >= 2 is needed")
-    return _burst((0, 4), n_words, pack_across=True)
+    return _Span(0, 4, n_words)
 
 
-def _single(command: Command) -> _Rows:
-    row = np.zeros(1, REPORT_DTYPE)
-    row["command"] = command
-    row["length"] = 1
-    return row
+def _encode_burst(codes: _Codes, span: _Span, words: Words | None, pack_across: bool) -> bytes:
+    if span.n_words <= _FEW_WORDS:
+        return _encode_few(codes, span, b"" if words is None else words.astype("<u4").tobytes())
+    starts, lengths = _cut(span.n_words, pack_across)
+    rows = np.zeros(starts.size, REPORT_DTYPE)
+    rows["command"] = codes.middle
+    rows["command"][0] = codes.first
+    rows["command"][-1] = codes.last
+    rows["length"] = lengths
+    rows["address"] = span.address + span.stride * starts
+    if words is not None:
+        padded = np.zeros(span.n_words + REPORT_WORDS, np.uint32)
+        padded[: span.n_words] = words
+        lanes = padded[starts[:, np.newaxis] + _LANES]
+        rows["words"] = np.where(lengths[:, np.newaxis] > _LANES, lanes, 0)
+    return rows.tobytes()
+
+
+def _encode_few(codes: _Codes, span: _Span, payload: bytes) -> bytes:
+    """Encode a handful of reports: below ten of them a loop costs less than arrays do."""
+    if span.n_words <= REPORT_WORDS:
+        head = _HEAD.pack(codes.only, span.n_words, span.address)
+        return head + payload.ljust(_DATA_BYTES, b"\0")
+    rows = []
+    for start in range(0, span.n_words, REPORT_WORDS):
+        n = min(REPORT_WORDS, span.n_words - start)
+        code = codes.first if start == 0 else codes.middle
+        if start + n == span.n_words:
+            code = codes.last
+        rows.append(_HEAD.pack(code, n, span.address + span.stride * start))
+        rows.append(payload[4 * start : 4 * (start + n)].ljust(_DATA_BYTES, b"\0"))
+    return b"".join(rows)
 
 
 def _cut(n_words: int, pack_across: bool) -> tuple[Counts, Counts]:
@@ -184,12 +224,3 @@ def _cut(n_words: int, pack_across: bool) -> tuple[Counts, Counts]:
     starts = starts[starts < n_words]
     ends = np.minimum((starts // MAX_BURST_WORDS + 1) * MAX_BURST_WORDS, n_words)
     return starts, np.minimum(REPORT_WORDS, ends - starts)
-
-
-def _fill(rows: _Rows, words: Words, pack_across: bool) -> _Rows:
-    starts, lengths = _cut(words.size, pack_across)
-    padded = np.zeros(words.size + REPORT_WORDS, np.uint32)
-    padded[: words.size] = words
-    lanes = padded[starts[:, np.newaxis] + _LANES]
-    rows["words"] = np.where(lengths[:, np.newaxis] > _LANES, lanes, 0)
-    return rows
