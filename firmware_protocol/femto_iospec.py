@@ -93,9 +93,10 @@ def iospec_of_femto(file: FemtoFile, names: Mapping[int, str] | None = None) -> 
             key = first_of.setdefault(same, key)
             inputs.setdefault(key, _named(key, vector))
         keys[vector.id] = key
+    # Not the bare number: other readers keep sequences and vectors in one graph of names.
     sequences = {
-        str(sequence.id): IoSequence(
-            str(sequence.id),
+        f"sequence_{sequence.id}": IoSequence(
+            f"sequence_{sequence.id}",
             {keys[number]: 1 for number in sequence.inputs if number in keys},
             {keys[number]: 1 for number in sequence.outputs if number in keys},
             {},
