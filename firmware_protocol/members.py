@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 MAX_NAME_CHARACTERS = 1024
 """Longer names serve no program; they only flood messages."""
 
+MAX_FOLDERS = 32
+"""Deeper paths serve no program; they only cost time."""
+
 LOOK_ALIKES = {
     "\uff0f": "slash",
     "\u2215": "slash",
@@ -131,6 +134,8 @@ def _path_fault(name: str) -> str | None:
         return "drive letter"
     if ".." in name.split("/"):
         return "'..' in the path"
+    if name.count("/") > MAX_FOLDERS:
+        return f"more than {MAX_FOLDERS} folders deep"
     return None
 
 

@@ -20,6 +20,9 @@ BLOCK = 512
 MAX_EXTENSION_BYTES = 1 << 20
 """Size limit of one pax header or GNU long name."""
 
+MAX_EXTENSIONS_BYTES = 2 << 20
+"""Size limit of all of them together: they are taken apart record by record."""
+
 _HEADER = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")
 _POSIX_MAGIC, _GNU_MAGIC = b"ustar\x0000", b"ustar  \x00"
 _CHECKSUM = slice(148, 156)
@@ -104,6 +107,7 @@ class _Walk:
         self._max_entries = max_entries
         self._pending = _Pending()
         self._entries: list[TarEntry] = []
+        self._extension_bytes = 0
 
     def run(self) -> tuple[TarEntry, ...]:
         at, headers = 0, 0
@@ -226,6 +230,11 @@ class _Walk:
             raise self._fault(
                 at, f"an extension header of {header.size} bytes", f"at most {MAX_EXTENSION_BYTES}"
             )
+        self._extension_bytes += header.size
+        if self._extension_bytes > MAX_EXTENSIONS_BYTES:
+            raise ArchiveLimitError(
+                self._file, at, "more extension headers", f"at most {MAX_EXTENSIONS_BYTES} bytes"
+            )
         match header.flag:
             case b"L":
                 self._set("name", body.rstrip(b"\0"), at)
@@ -259,7 +268,7 @@ class _Walk:
     def _global_pax(self, body: bytes, at: int) -> None:
         for key, _ in self._pax_records(body, at):
             if key in {b"path", b"linkpath", b"size"} or key.startswith(b"GNU.sparse."):
-                raise self._fault(at, f"a global pax header with {key.decode()!r}", "none")
+                raise self._fault(at, f"a global pax header with {key[:40]!r}", "none")
 
     def _pax_records(self, body: bytes, at: int) -> list[tuple[bytes, bytes]]:
         """Split a pax header into (key, value): "LENGTH KEY=VALUE", newline, ..."""

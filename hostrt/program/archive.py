@@ -161,6 +161,12 @@ def _inflate_gzip(data: bytes, name: str, limit: int) -> bytearray:
         at = _inflate_gzip_member(data, at, name, inflated, limit)
         if not data.startswith(_GZIP_MAGIC, at):
             break
+    else:
+        raise ProgramUnsafe(
+            f"{name}: found more than {_MAX_GZIP_MEMBERS} gzip members, expected fewer",
+            hint="compress it again in one piece",
+            file=name,
+        )
     if data.count(0, at) != len(data) - at:
         raise ProgramCorrupt(
             f"{name}, byte 0x{at:x}: found data after the end of the gzip stream, expected zero "

@@ -237,6 +237,11 @@ BAD_FIELDS: list[tuple[str, str, object]] = [
     (BOX, "plugins.3.config_params.params.begin", [0, 0, 0]),
     (BOX, "plugins.6.input_nodes", [{"name": "cast_1", "size": 8192}]),
     (BOX, "plugins.6.config_params.kernel", "publish_elsewhere"),
+    (BOX, "input_nodes.0.size", 49156),
+    (BOX, "plugins.3.config_params.params.output_shape", [1, 8, 8, 3]),
+    (BOX, "plugins.4.output_nodes.0.size", 8190),
+    (WIDE, "plugins.5.config_params.output_types", [{}, {}]),
+    (WIDE, "plugins.5.config_params.input_types", [{"scalar": "float32", "shape": [12]}]),
 ]
 
 
@@ -299,6 +304,41 @@ def test_stages_are_sorted_and_cvu_is_the_ev74() -> None:
     tree["plugins"].reverse()
     tree["plugins"][-1]["processor"] = "CVU"
     assert parse_contract(tree, "c").stages == parse_contract(CONTRACTS[BOX], "c").stages
+
+
+def test_programs_of_one_contract_share_one_batch_and_need_an_output() -> None:
+    tree = copy.deepcopy(CONTRACTS[TINY])
+    second = copy.deepcopy(tree["plugins"][2])
+    second |= {"name": "MLA_1", "sequence": 6}
+    second["input_nodes"] = [{"name": "dequantize_0", "size": 40}]
+    second["output_nodes"] = [{"name": "MLA_1", "size": 20}]
+    tree["plugins"][5] = second
+    contract = parse_contract(tree, "c")
+    assert [stage.name for stage in contract.on(Processor.MLA)] == ["MLA_0", "MLA_1"]
+    assert [node.name for node in contract.outputs] == ["MLA_1"]
+    second["config_params"]["actual_batch_size"] = 2
+    with pytest.raises(FormatError, match="MLA batches"):
+        parse_contract(tree, "c")
+
+
+def test_a_network_split_over_two_programs_is_not_fully_on_the_mla() -> None:
+    members = members_of(TINY)
+    tree = copy.deepcopy(CONTRACTS[TINY])
+    second = copy.deepcopy(tree["plugins"][2])
+    second |= {"name": "MLA_1", "sequence": 6, "resources": {"executable": "two_mla.elf"}}
+    second["input_nodes"] = [{"name": "dequantize_0", "size": 40}]
+    second["output_nodes"] = [{"name": "MLA_1", "size": 20}]
+    tree["plugins"][5] = second
+    members |= {
+        "tinynet_mpk.json": json.dumps(tree).encode(),
+        "two_mla.elf": b"\x7fELF",
+        "two_mla_stats.yaml": b"1: {name: MLA_1/a, start_cycle: 0, end_cycle: 9}\n",
+    }
+    bundle = load_bundle(packed(members))
+    assert not bundle.fully_on_mla
+    assert (bundle.mla_cycles, bundle.mla_span_cycles) == (6666, 6666)
+    assert (bundle.mla_ifm_bytes_per_frame, bundle.mla_ofm_bytes_per_frame) == (2352, 20)
+    assert bundle.executables(Processor.MLA) == ("tinynet_stage1_mla.lm", "two_mla.elf")
 
 
 def test_packed_parts_are_rounded_up_to_16_bytes() -> None:

@@ -105,7 +105,7 @@ def test_names_with_umlauts_come_through(form: int) -> None:
 
 
 HOSTILE = {
-    "absolute": ("/tmp/x", FILE, b""),
+    "absolute": ("/abs/x", FILE, b""),
     "parent": ("../x", FILE, b""),
     "parent inside": ("a/../../x", FILE, b""),
     "backslash": ("..\\x", FILE, b""),
@@ -131,6 +131,8 @@ HOSTILE = {
     "same name with case": ("GOOD", FILE, b"2"),
     "inside a file": ("good/x", FILE, b"2"),
     "dot": (".", FILE, b""),
+    "deep": ("a/" * 33 + "x", FILE, b""),
+    "long": ("n" * 1025, FILE, b""),
 }
 
 
@@ -198,6 +200,14 @@ FAULTS = {
     "pax record cut": header(b"p", octal(5), b"x") + padded(b"99 a=") + header() + END,
     "pax record endless": header(b"p", octal(6), b"x") + padded(b"0 a=b\n") + header() + END,
     "global path": header(b"p", octal(9), b"g") + padded(b"9 path=x\n") + header() + END,
+    "global sparse": header(b"p", octal(18), b"g")
+    + padded(b"18 GNU.sparse.\xff=x\n")
+    + header()
+    + END,
+    "sparse map ends the data": header(
+        size=octal(512), flag=b"S", magic=b"ustar  \0", patch=(482, b"\1")
+    )
+    + bytes(512),
     "long name twice": (header(b"L", octal(2), b"L") + padded(b"a\0")) * 2 + header() + END,
     "giant extension": header(b"L", octal(2 << 20), b"L") + bytes(2 << 20) + header() + END,
     "sparse map cut": header(flag=b"S", magic=b"ustar  \0", patch=(482, b"\1")) + b"\1" * 512,
@@ -299,6 +309,27 @@ def test_headers_without_members_count_too() -> None:
     comment = header(b"p", octal(14), b"g") + padded(b"14 comment=ab\n")
     with pytest.raises(ProgramUnsafe):
         read_tar_gz(gzip.compress(comment * 100 + END), Budgets(entries=10))
+
+
+def test_extension_headers_together_have_a_limit() -> None:
+    record = b"5 a=\n" * 200_000
+    comments = header(b"p", octal(len(record)), b"g") + padded(record)
+    with pytest.raises(ProgramUnsafe, match="extension headers"):
+        read_tar_gz(gzip.compress(comments * 3 + END, 1))
+
+
+def test_very_many_gzip_members_are_refused_without_delay() -> None:
+    with pytest.raises(ProgramUnsafe, match="gzip members"):
+        read_tar_gz(gzip.compress(b"") * 50_000)
+
+
+def test_files_on_both_sides_of_a_folder_entry_agree() -> None:
+    folder = ("sub", tarfile.DIRTYPE, b"")
+    stream = make_tar(("sub/a", FILE, b"1"), folder, ("sub/b", FILE, b"2"))
+    assert dict(read_tar_gz(gzip.compress(stream))) == {"sub/a": b"1", "sub/b": b"2"}
+    for members in ((folder, folder), (("sub/a", FILE, b""), ("sub", FILE, b""))):
+        with pytest.raises(ProgramUnsafe):
+            read_tar_gz(gzip.compress(make_tar(*members)))
 
 
 def test_one_member_larger_than_allowed_is_refused() -> None:

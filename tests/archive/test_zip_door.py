@@ -127,6 +127,8 @@ GOOD = make_zip(("a.txt", b"abc" * 50), ("b.txt", b"def" * 50))
 FAULTS = {
     "empty": b"",
     "not a zip": b"hello",
+    "folder with data": make_zip(("f/", b"abc")),
+    "no descriptor": patched(patched(GOOD, LOCAL, 6, "H", 8), CENTRAL, 8, "H", 8),
     "leading junk": b"junk" + GOOD,
     "trailing junk": GOOD + b"junk",
     "local name differs": GOOD.replace(b"a.txt", b"c.txt", 1),
@@ -173,6 +175,7 @@ UNSUPPORTED = {
     "lzma": make_zip(("a", b"abc"), method=zipfile.ZIP_LZMA),
     "zip64 count": patched(GOOD, LAST, 10, "H", 0xFFFF),
     "zip64 size": patched(GOOD, CENTRAL, 24, "I", 0xFFFFFFFF),
+    "patch data": patched(patched(GOOD, LOCAL, 6, "H", 32), CENTRAL, 8, "H", 32),
     "split": patched(GOOD, LAST, 4, "H", 1),
 }
 
