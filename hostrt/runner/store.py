@@ -1,0 +1,304 @@
+"""The folder that a run leaves behind.
+
+    manifest.json                      written last: hashes of every file, provenance, command line
+    run_metrics.yaml                   measurements
+    output_<name>.npy                  outputs, (T, L) integers
+    output_<name>.wav                  the same as audio, for outputs that are audio
+    io_records/apb_records/0PROG_A|D   program files for an SD card
+
+Every file appears complete or not at all. A folder with a manifest is a finished run: writing into
+a folder first removes the manifest of an earlier run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+from urllib.parse import quote
+
+import numpy as np
+
+from hostrt.errors import UsageError
+from hostrt.frames.atomic import storage_error, write_atomically
+from hostrt.frames.audio import wav_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from hostrt.runner.result import RunResult
+
+MANIFEST = "manifest.json"
+METRICS = "run_metrics.yaml"
+PROGRAM_FILES = "io_records/apb_records"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """One file of the folder.
+
+    Attributes:
+        sha256: of its bytes, lower-case hexadecimal.
+        size: in bytes.
+    """
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What manifest.json says.
+
+    Attributes:
+        files: path below the folder -> facts.
+        outputs: output name -> name of its .npy file.
+        provenance: as `Provenance.to_tree` gave it.
+        inputs: input name -> hash of its array.
+        command_line: arguments that started the run.
+        notes: sentences for the user.
+    """
+
+    files: Mapping[str, FileFacts]
+    outputs: Mapping[str, str]
+    provenance: Mapping[str, object] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    command_line: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class OutputFolder:
+    """Writes one run's files; each complete or not at all."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Make the folder, and take away the manifest of an earlier run.
+
+        Raises:
+            StorageError: the folder cannot be made or written.
+        """
+        self.path = Path(path)
+        self._files: dict[str, FileFacts] = {}
+        self._outputs: dict[str, str] = {}
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / MANIFEST).unlink(missing_ok=True)
+        except OSError as error:
+            raise storage_error(self.path, error) from error
+
+    def write_file(self, name: str, data: bytes) -> Path:
+        """Write one file; `name` may contain folders below this one.
+
+        Raises:
+            UsageError: the name leads out of the folder.
+            StorageError: it cannot be written.
+        """
+        target = self.path / name
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise UsageError(f"{name}: leads out of {self.path}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(target.parent, error) from error
+        write_atomically(target, data)
+        self._files[name] = FileFacts(hashlib.sha256(data).hexdigest(), len(data))
+        return target
+
+    def write_output(
+        self, name: str, array: NDArray[np.generic], *, sample_rate: int | None = None
+    ) -> Path:
+        """Write output_<name>.npy, and .wav when a sample rate in Hz says that it is audio.
+
+        Raises:
+            FrameError: an audio output beyond 16 bits.
+            StorageError: a file cannot be written.
+        """
+        stem = f"output_{quote(name, safe='')}"
+        if sample_rate is not None:
+            precision = 8 if array.dtype.itemsize == 1 else 16
+            self.write_file(f"{stem}.wav", wav_bytes(array, sample_rate, precision))
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=False)
+        target = self.write_file(f"{stem}.npy", buffer.getvalue())
+        self._outputs[name] = target.name
+        return target
+
+    def write_yaml(self, name: str, tree: Mapping[str, object]) -> Path:
+        """Write plain values as YAML, keys in their order.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        import yaml
+
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+        text = yaml.dump(dict(tree), Dumper=dumper, sort_keys=False, allow_unicode=True)
+        return self.write_file(name, text.encode())
+
+    def write_program_files(self, addresses: bytes, words: bytes, *, model_number: int = 0) -> None:
+        """Write <n>PROG_A and <n>PROG_D, the names that the SD card's firmware looks for.
+
+        Args:
+            addresses: text of PROG_A.
+            words: text of PROG_D.
+            model_number: n, 0 for the first model on the card.
+
+        Raises:
+            StorageError: a file cannot be written.
+        """
+        for letter, data in (("A", addresses), ("D", words)):
+            self.write_file(f"{PROGRAM_FILES}/{model_number}PROG_{letter}", data)
+
+    def write_result(
+        self,
+        result: RunResult,
+        *,
+        metrics_tree: Mapping[str, object],
+        sample_rates: Mapping[str, int] | None = None,
+    ) -> None:
+        """Write all outputs and run_metrics.yaml.
+
+        Args:
+            result: the run.
+            metrics_tree: plain values for run_metrics.yaml.
+            sample_rates: output name -> Hz, for the outputs that are audio.
+
+        Raises:
+            StorageError: a file cannot be written.
+        """
+        rates = sample_rates or {}
+        for name, array in result.outputs.items():
+            self.write_output(name, array, sample_rate=rates.get(name))
+        self.write_yaml(METRICS, metrics_tree)
+
+    def finish(
+        self,
+        result: RunResult,
+        *,
+        inputs: Mapping[str, NDArray[np.generic]] | None = None,
+        command_line: Sequence[str] = (),
+    ) -> Path:
+        """Write manifest.json over everything written before; the folder is then complete.
+
+        Args:
+            result: the run, for provenance and notes.
+            inputs: the frames that were run, recorded as hashes.
+            command_line: arguments that started the run.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        tree = {
+            "format": FORMAT_VERSION,
+            "provenance": result.provenance.to_tree(),
+            "simulated": result.simulated,
+            "command_line": list(command_line),
+            "inputs": {name: array_sha256(array) for name, array in (inputs or {}).items()},
+            "outputs": self._outputs,
+            "files": {
+                name: {"sha256": facts.sha256, "size": facts.size}
+                for name, facts in sorted(self._files.items())
+            },
+            "notes": list(result.notes),
+        }
+        text = json.dumps(tree, indent=2, ensure_ascii=False, default=str) + "\n"
+        target = self.path / MANIFEST
+        write_atomically(target, text.encode())
+        return target
+
+
+def array_sha256(array: NDArray[np.generic]) -> str:
+    """Hash an integer array: its values as little-endian, with type and shape."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    digest = hashlib.sha256(f"{little.dtype.str} {little.shape}\n".encode())
+    digest.update(little.tobytes())
+    return digest.hexdigest()
+
+
+def load_manifest(folder: str | Path, *, verify: bool = False) -> Manifest:
+    """Read what a run left behind.
+
+    Args:
+        folder: the output folder.
+        verify: also check every file's size and hash.
+
+    Raises:
+        UsageError: no manifest (not a finished run), a damaged one, or files that do not match it.
+    """
+    path = Path(folder) / MANIFEST
+    try:
+        tree = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UsageError(
+            f"{path}: {error.strerror}, expected the folder of a finished run"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: not JSON: {str(error).splitlines()[0]}") from error
+    manifest = _parse(path, tree)
+    if verify:
+        for name, facts in manifest.files.items():
+            _verify(Path(folder) / name, facts)
+    return manifest
+
+
+def _parse(path: Path, tree: object) -> Manifest:
+    if not isinstance(tree, dict) or tree.get("format") != FORMAT_VERSION:
+        found = tree.get("format") if isinstance(tree, dict) else type(tree).__name__
+        raise UsageError(f"{path}: format {found!r}, expected {FORMAT_VERSION}")
+    files = {
+        _inside(path, name): FileFacts(
+            sha256=str(_section(path, facts).get("sha256")),
+            size=_size(path, _section(path, facts).get("size")),
+        )
+        for name, facts in _section(path, tree.get("files")).items()
+    }
+    outputs = _section(path, tree.get("outputs"))
+    return Manifest(
+        files=files,
+        outputs={name: _inside(path, str(file)) for name, file in outputs.items()},
+        provenance=_section(path, tree.get("provenance")),
+        inputs={name: str(digest) for name, digest in _section(path, tree.get("inputs")).items()},
+        command_line=_texts(path, tree.get("command_line")),
+        notes=_texts(path, tree.get("notes")),
+    )
+
+
+def _section(path: Path, value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise UsageError(f"{path}: found {value!r:.40}, expected an object")
+    return cast("dict[str, object]", value)
+
+
+def _texts(path: Path, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise UsageError(f"{path}: found {value!r:.40}, expected a list")
+    return tuple(str(item) for item in value)
+
+
+def _size(path: Path, value: object) -> int:
+    if not isinstance(value, int):
+        raise UsageError(f"{path}: file size {value!r:.40}, expected a number")
+    return value
+
+
+def _inside(path: Path, name: str) -> str:
+    if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+        raise UsageError(f"{path}: file {name!r} lies outside the folder")
+    return name
+
+
+def _verify(path: Path, facts: FileFacts) -> None:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}, expected {facts.size} bytes") from error
+    if len(data) != facts.size:
+        raise UsageError(f"{path}: {len(data)} bytes, expected {facts.size}")
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != facts.sha256:
+        raise UsageError(f"{path}: hash {digest[:16]}, expected {facts.sha256[:16]}")
