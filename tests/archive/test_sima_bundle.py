@@ -260,6 +260,67 @@ def test_numbers_too_long_to_be_shown_are_refused_all_the_same(path: str) -> Non
         parse_contract(edited(TINY, f"input_nodes.{path}", 10**5000), "c")
 
 
+def chained(name: str, *sizes: tuple[str, int], **params: object) -> dict[str, Any]:
+    """The contract with buffers resized wherever they occur, and parameters `stage__key` set."""
+    tree = copy.deepcopy(CONTRACTS[name])
+    wanted = dict(sizes)
+    for plugin in tree["plugins"]:
+        for node in (*plugin["input_nodes"], *plugin["output_nodes"]):
+            node["size"] = wanted.get(node["name"], node["size"])
+        for key, value in params.items():
+            stage, _, parameter = key.partition("__")
+            if stage == plugin["name"]:
+                plugin["config_params"]["params"][parameter] = value
+    return tree
+
+
+CONTRADICTIONS = {
+    "a batch that does not divide": (
+        chained(WIDE, ("MLA_0", 12289), detessellate_0__input_shapes=[[12289]]),
+        "a multiple of batch 12",
+    ),
+    "tiles smaller than the frame": (
+        chained(TINY, ("MLA_0", 9), detessellate_0__input_shapes=[[1, 9]]),
+        "9 bytes tessellated, expected at least 10",
+    ),
+    "elements that vanish": (
+        chained(TINY, quantize_0__input_shapes=[[1, 28, 28, 6]]),
+        "equal elements",
+    ),
+    "a slice of another size": (
+        chained(
+            BOX,
+            ("slice_1", 256),
+            ("cast_2", 512),
+            ("boxes", 512),
+            cast_2__input_shapes=[[1, 8, 8, 2]],
+            cast_2__output_shapes=[[1, 8, 8, 2]],
+        ),
+        "the ratio of",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CONTRADICTIONS)
+def test_sizes_that_agree_with_their_neighbours_and_not_with_the_kernel_are_refused(
+    case: str,
+) -> None:
+    tree, expected = CONTRADICTIONS[case]
+    with pytest.raises(FormatError, match=expected):
+        parse_contract(tree, "c")
+
+
+def test_a_buffer_that_nobody_uses_is_refused_when_outputs_are_published() -> None:
+    tree = copy.deepcopy(CONTRACTS[TINY])
+    tree["plugins"][2]["output_nodes"].append({"name": "loose", "size": 16})
+    with pytest.raises(FormatError, match="loose is never used"):
+        parse_contract(tree, "c")
+    tree = copy.deepcopy(CONTRACTS[TINY])
+    tree["input_nodes"].append({"name": "idle", "size": 16})
+    with pytest.raises(FormatError, match="idle is never used"):
+        parse_contract(tree, "c")
+
+
 ODD_FIELDS: list[tuple[str, str, object, str]] = [
     (TINY, "plugins.0.type", "other", "type 'other'"),
     (TINY, "plugins.0.config_params.kernel", "new_transform", "'new_transform' is not known"),

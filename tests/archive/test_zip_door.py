@@ -161,6 +161,36 @@ def test_a_fault_of_structure_refuses_the_archive(case: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def moved_directory(gap: bytes, padding: bytes) -> bytes:
+    """GOOD with bytes before and after the directory, the end record repaired accordingly."""
+    start, end = GOOD.index(CENTRAL), GOOD.index(LAST)
+    data = GOOD[:start] + gap + GOOD[start:end] + padding + GOOD[end:]
+    data = patched(data, LAST, 12, "I", end - start + len(padding))
+    return patched(data, LAST, 16, "I", start + len(gap))
+
+
+@pytest.mark.parametrize(
+    ("gap", "padding", "found"),
+    [(b"hidden", b"", "belong to no member"), (b"", b"hidden", "end of the last directory entry")],
+)
+def test_bytes_hidden_around_the_directory_are_found(
+    gap: bytes, padding: bytes, found: str
+) -> None:
+    assert moved_directory(b"", b"") == GOOD
+    with pytest.raises(ProgramCorrupt, match=found):
+        read_zip(moved_directory(gap, padding))
+
+
+def test_bytes_hidden_behind_the_deflate_stream_of_a_member_are_found() -> None:
+    good = make_zip(("a", b"abc" * 50))
+    start = good.index(CENTRAL)
+    data = good[:start] + b"hidden" + good[start:]
+    stored = struct.unpack_from("<I", good, 18)[0] + 6
+    data = patched(patched(data, LOCAL, 18, "I", stored), CENTRAL, 20, "I", stored)
+    with pytest.raises(ProgramCorrupt, match="no more"):
+        read_zip(patched(data, LAST, 16, "I", start + 6))
+
+
 def test_bytes_hidden_before_the_first_member_are_found_although_offsets_fit() -> None:
     buffer = io.BytesIO(b"#!/bin/sh\n")
     buffer.seek(0, io.SEEK_END)
