@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firmware_protocol.errors import LocalMisuseError
+from firmware_protocol.faults import FaultPlan
 from hostrt.chip import get_chip
 from hostrt.chip.platform import EVK2
 from hostrt.errors import UsageError
@@ -58,6 +60,18 @@ def build_spu(
     return SimulatedSpu(
         get_chip(chip), platform, answer=_answer(chosen), pll_locks=chosen.pll_locks
     )
+
+
+def fault_plan(text: str, seed: int = 0) -> FaultPlan:
+    """Parse a fault plan that a user typed.
+
+    Raises:
+        UsageError: not such a plan.
+    """
+    try:
+        return FaultPlan.parse(text, seed)
+    except LocalMisuseError as error:
+        raise UsageError(str(error), hint="for example lose@500,corrupt~0.01") from error
 
 
 def _answer(options: SimOptions) -> Answer | None:

@@ -6,11 +6,12 @@ USB transport to a virtual EVK2.
 Options of both: `answer` (execute, echo or a `.npy`/`.npz` file of prepared outputs), `program`
 (program file that declares inputs and outputs for echo), `pll` (locks or never). `sim` also knows
 `platform` (evk2, zcu104, rtl); `evk2+sim` knows `usb_speed`, `window`, `serial`, `manufacturer`,
-`product`, `faults` and `seed`.
+`product`, `faults`, `seed` and `stale`.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from firmware_protocol.requests import (
@@ -22,9 +23,13 @@ from firmware_protocol.requests import (
     Request,
     Write,
 )
+from hostrt.chip import get_chip
 from hostrt.chip.platform import PLATFORMS
-from hostrt.errors import LinkLost
-from hostrt.sim.build import SimOptions, build_spu
+from hostrt.errors import LinkLost, UsageError
+from hostrt.sim.build import SimOptions, build_spu, fault_plan
+from hostrt.sim.evk2 import PRODUCTS, Identity, VirtualEvk2
+from hostrt.sim.pacing import SLOTS_S
+from hostrt.sim.port import Port, PortOptions
 from hostrt.transport.base import Transport, TransportInfo
 
 if TYPE_CHECKING:
@@ -116,3 +121,49 @@ def open_url(url: BoardUrl) -> Transport:
         firmware="simulated",
     )
     return SimTransport(spu, info)
+
+
+def open_virtual_usb(url: BoardUrl) -> Transport:
+    """Open `evk2+sim://CHIP`: the USB transport on a virtual board on a virtual bus.
+
+    Raises:
+        UsageError: unknown chip or option value.
+    """
+    from hostrt.sim.usb_backend import SimBackend
+    from hostrt.transport.evk2_usb import open_usb
+
+    board = VirtualEvk2(
+        build_spu(url.host or DEFAULT_CHIP, SimOptions.from_url(url)), _identity(url)
+    )
+    port = Port(board, _port_options(url))
+    named = replace(url, options={"chip": board.spu.chip.name, **url.options})
+    return open_usb(named, SimBackend([port]), simulated=True, lock=False)
+
+
+def _identity(url: BoardUrl) -> Identity:
+    usual = Identity(product=PRODUCTS[get_chip(url.host or DEFAULT_CHIP).name])
+    return Identity(
+        manufacturer=url.option("manufacturer", usual.manufacturer),
+        product=url.option("product", usual.product),
+        serial=url.option("serial", usual.serial),
+    )
+
+
+def _port_options(url: BoardUrl) -> PortOptions:
+    return PortOptions(
+        usb_speed=url.option("usb_speed", "unlimited", tuple(SLOTS_S)),
+        faults=fault_plan(url.option("faults", ""), whole_number(url, "seed", 0)),
+        stale=whole_number(url, "stale", 0),
+    )
+
+
+def whole_number(url: BoardUrl, name: str, default: int) -> int:
+    """Give an option that counts something.
+
+    Raises:
+        UsageError: not a whole number, or negative.
+    """
+    text = url.option(name, str(default))
+    if not text.isdecimal():
+        raise UsageError(f"{url}: option {name}={text!r}, expected a whole number")
+    return int(text)
