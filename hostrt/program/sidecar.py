@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hostrt.errors import HostrtError, ProgramUnsupported
-from hostrt.program.load import read_iospec
+from hostrt.program.load import read_iospec, read_metadata
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,8 +51,31 @@ def choose_iospec(
     return own, ()
 
 
-def _usual_names(path: Path) -> list[Path]:
-    names = [f"{path.stem}_iospec.yaml", "iospec.yaml"]
+def choose_salt(path: Path, options: LoadOptions) -> tuple[int, tuple[str, ...]]:
+    """Find the encryption salt of a file that does not store it.
+
+    A wrong salt makes the chip decrypt to garbage, so where it came from is always said.
+
+    Returns:
+        The salt and what was noticed.
+    """
+    if options.salt is not None:
+        return options.salt, ()
+    if options.metadata is not None:
+        return read_metadata(options.metadata).salt, ()
+    for candidate in _usual_names(path, "metadata"):
+        if not candidate.is_file():
+            continue
+        try:
+            salt = read_metadata(candidate).salt
+        except HostrtError as error:
+            return 0, (f"{candidate.name} beside the program was not used: {error}; salt 0",)
+        return salt, (f"encryption salt 0x{salt:016x} from {candidate.name} beside the program",)
+    return 0, ("the file does not store the encryption salt: 0 is assumed",)
+
+
+def _usual_names(path: Path, what: str = "iospec") -> list[Path]:
+    names = [f"{path.stem}_{what}.yaml", f"{what}.yaml"]
     folders = [path.parent]
     if path.parent.name in ("prog", "apb_records"):
         folders += [path.parent.parent, path.parent.parent.parent]

@@ -1,1 +1,1 @@
-"""."""
+"""Runners: frames through one representation of a model."""

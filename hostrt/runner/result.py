@@ -109,7 +109,8 @@ class RunResult:
     """Outputs and measurements of one run; immutable.
 
     Attributes:
-        outputs: name -> read-only (T, L) integer array.
+        outputs: name -> read-only (T, L) integer array; fewer rows than frames where a model
+            gives an output only every few frames.
         metrics: raw measurements.
         provenance: where they come from.
         notes: what a user should know, one sentence each.
@@ -123,7 +124,11 @@ class RunResult:
     def __post_init__(self) -> None:
         frozen = {}
         for name, array in self.outputs.items():
-            _check_length(f"output {name!r}", array, self.metrics.n_frames)
+            if array.ndim == 0 or len(array) > self.metrics.n_frames:
+                raise UsageError(
+                    f"output {name!r}: shape {array.shape}, expected at most "
+                    f"{self.metrics.n_frames} frames"
+                )
             view = array.view()
             view.flags.writeable = False
             frozen[name] = view

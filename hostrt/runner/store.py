@@ -22,8 +22,8 @@ from urllib.parse import quote
 
 import numpy as np
 
-from hostrt.errors import UsageError
-from hostrt.frames.atomic import storage_error, write_atomically
+from hostrt.errors import StorageError, UsageError
+from hostrt.files import make_folder, write_file
 from hostrt.frames.audio import wav_bytes
 
 if TYPE_CHECKING:
@@ -85,11 +85,15 @@ class OutputFolder:
         self.path = Path(path)
         self._files: dict[str, FileFacts] = {}
         self._outputs: dict[str, str] = {}
+        make_folder(self.path)
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
             (self.path / MANIFEST).unlink(missing_ok=True)
         except OSError as error:
-            raise storage_error(self.path, error) from error
+            raise StorageError(
+                f"cannot replace {self.path / MANIFEST}: {error.strerror}",
+                hint="choose another folder with --output-dir",
+                path=str(self.path),
+            ) from error
 
     def write_file(self, name: str, data: bytes) -> Path:
         """Write one file; `name` may contain folders below this one.
@@ -101,11 +105,8 @@ class OutputFolder:
         target = self.path / name
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise UsageError(f"{name}: leads out of {self.path}")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise storage_error(target.parent, error) from error
-        write_atomically(target, data)
+        make_folder(target.parent)
+        write_file(target, data)
         self._files[name] = FileFacts(hashlib.sha256(data).hexdigest(), len(data))
         return target
 
@@ -208,7 +209,7 @@ class OutputFolder:
         }
         text = json.dumps(tree, indent=2, ensure_ascii=False, default=str) + "\n"
         target = self.path / MANIFEST
-        write_atomically(target, text.encode())
+        write_file(target, text.encode())
         return target
 
 

@@ -1,0 +1,200 @@
+"""Putting a program on a board, or on an SD card for it.
+
+The chip's memories are RAM: what is flashed over a link is gone after a power cycle. What stays is
+the SD card, from which the board's firmware loads `0PROG_A` / `0PROG_D` by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from firmware_protocol.packing import dwords_to_words
+from hostrt.board.board import Board, BoardState
+from hostrt.board.memo import forget, recall, remember
+from hostrt.board.receipt import LoadReceipt
+from hostrt.chip.base import Power
+from hostrt.chip.step import Modify, Read, Space, Wait, Write
+from hostrt.errors import BoardFault, HostrtError, LinkError, StorageError, UsageError
+from hostrt.files import write_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from hostrt.chip.step import Step
+    from hostrt.program.model import Program
+
+PROBE_DWORDS = 16
+"""Words read back from both ends of each bank when checking whether a board holds a program."""
+
+MAX_SLOT = 9
+"""The firmware names programs by one digit."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlashPlan:
+    """What flashing would do.
+
+    Attributes:
+        steps: everything that would be sent, in order.
+        n_words: 32-bit words written to memories and registers.
+        n_waits_s: fixed waits of the boot.
+        verify: memories would be read back.
+    """
+
+    steps: tuple[Step, ...]
+    n_words: int
+    n_waits_s: float
+    verify: bool
+
+    def to_json(self) -> dict[str, object]:
+        """Give the plan as plain types."""
+        return {
+            "n_words": self.n_words,
+            "n_bytes": 4 * self.n_words,
+            "fixed_waits_s": self.n_waits_s,
+            "verify": self.verify,
+            "steps": [str(step) for step in self.steps],
+        }
+
+
+def plan_flash(board: Board, program: Program, *, verify: bool | None = None) -> FlashPlan:
+    """Say what `flash` would do; nothing is sent."""
+    board.check_target(program)
+    boot = board.chip.boot(board.platform, encryption=program.encryption)
+    steps = [*boot, *program.load_steps(board.chip)]
+    words = sum(step.words.size for step in steps if isinstance(step, Write))
+    words += sum(1 for step in steps if isinstance(step, Modify))
+    waits = sum(step.seconds for step in steps if isinstance(step, Wait))
+    return FlashPlan(tuple(steps), words, waits, _wants_verify(program, verify))
+
+
+def flash(
+    board: Board,
+    program: Program,
+    *,
+    verify: bool | None = None,
+    force: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> LoadReceipt:
+    """Put `program` on a board.
+
+    Skipped when the board holds this very program already, unless `force`. When it is interrupted
+    the board is left between boot and run: the next flash or run starts with a hard reset.
+
+    Args:
+        board: open board.
+        program: made for the board's chip.
+        verify: read back and compare; by default for programs that are not encrypted, because
+            encrypted memories do not read back.
+        force: write even if the board seems to hold the program.
+        progress: called with (words written, words in all).
+
+    Raises:
+        WrongTarget: the program is for another chip.
+        VerifyFailed: what was read back differs.
+        LinkError, BoardFault: the board is left unloaded and remembered as such.
+    """
+    board.check_target(program)
+    if not force and holds(board, program):
+        board.adopt(program)
+        return LoadReceipt(program.sha256, 0, 0.0, verified=False, skipped=True)
+    forget(board.info)
+    receipt = board.load(program, verify=_wants_verify(program, verify), progress=progress)
+    if board.info.answers:
+        remember(board.info, program.sha256)
+    return receipt
+
+
+def holds(board: Board, program: Program) -> bool:
+    """Tell whether a board holds `program` already.
+
+    It must have been the last one loaded, the version and the power state of every used bank must
+    read back as loading left them and, unless encrypted, both ends of each bank must be equal: a
+    power cycle or another tool since then shows in these.
+    """
+    if not board.info.answers or recall(board.info) != program.sha256:
+        return False
+    image = program.load_image()
+    try:
+        if board.read_version() != board.chip.map.version:
+            return False
+        return _powered(board, program) and (
+            image.encryption is not None or _ends_equal(board, program)
+        )
+    except (LinkError, BoardFault):
+        board.boot(encryption=program.encryption)
+        return False
+
+
+def write_sd(program: Program, folder: Path, slot: int) -> tuple[Path, Path]:
+    """Write `NPROG_A` and `NPROG_D` to the folder of an SD card, safely.
+
+    Each file is written under a temporary name, synced, renamed and read back.
+
+    Args:
+        program: what the board shall load.
+        folder: where the card is mounted.
+        slot: model number 0..9, the digit in the names.
+
+    Raises:
+        UsageError: no such slot.
+        StorageError: not a folder, not writable, full, or what was read back differs.
+    """
+    from hostrt.program.prog_file import prog_from_program
+
+    if not 0 <= slot <= MAX_SLOT:
+        raise UsageError(f"slot {slot} is not in 0..{MAX_SLOT}: the firmware reads one digit")
+    if not folder.is_dir():
+        raise StorageError(
+            f"{folder} is not a folder", hint="mount the SD card and give its mount point"
+        )
+    a, d = prog_from_program(program)
+    files = {folder / f"{slot}PROG_A": a, folder / f"{slot}PROG_D": d}
+    write_files(files)
+    for path, data in files.items():
+        if path.read_bytes() != data:
+            raise StorageError(
+                f"{path} reads back differently from what was written",
+                hint="the card is worn out or was removed: use another one",
+            )
+    return folder / f"{slot}PROG_A", folder / f"{slot}PROG_D"
+
+
+def state_after(board: Board, error: BaseException) -> str:
+    """Say in one sentence what a board holds after flashing ended with `error`."""
+    if board.state is BoardState.LOADED:
+        return "the board holds the program, complete"
+    if isinstance(error, HostrtError) and isinstance(error, UsageError):
+        return "nothing was sent to the board"
+    return (
+        "the board holds no usable program; flash it again or run something else: both start with "
+        "a hard reset"
+    )
+
+
+def _wants_verify(program: Program, verify: bool | None) -> bool:
+    return verify if verify is not None else program.encryption is None
+
+
+def _powered(board: Board, program: Program) -> bool:
+    image = program.load_image()
+    names = [
+        name for core in range(image.n_cores) for name in board.chip.conf_registers(image, core)
+    ]
+    reads: list[Step] = [Read(Space.APB, board.chip.map.address(name)) for name in names]
+    found = board.execute(reads)
+    return all(words is not None and int(words[0]) == Power.ON.value[-1] for words in found)
+
+
+def _ends_equal(board: Board, program: Program) -> bool:
+    for bank in program.banks:
+        n = min(PROBE_DWORDS, bank.words.size)
+        for start in (0, bank.words.size - n):
+            found = board.read_memory(bank.core, bank.kind, bank.index, start, n)
+            if not np.array_equal(found, dwords_to_words(bank.words[start : start + n])):
+                return False
+    return True

@@ -1,0 +1,172 @@
+"""`hostrt inspect FILE`: what is in a program file or bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hostrt.cli.output import print_fields, print_json, print_table
+from hostrt.cli.program_options import add_program_options, load_program
+
+if TYPE_CHECKING:
+    import argparse
+
+    from hostrt.program.bundle import Bundle
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("file", nargs="+", help="program file, PROG pair, folder or .tar.gz bundle")
+    parser.add_argument("--clock-mhz", type=float, help="clock of a bundle's chip, for times")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_program_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show one file."""
+    if len(arguments.file) == 1 and _is_gzip(Path(arguments.file[0])):
+        return _bundle(arguments)
+    from hostrt.program.describe import describe_program
+
+    tree = describe_program(load_program(arguments, arguments.file))
+    if arguments.json:
+        print_json(tree)
+    else:
+        _print_program(tree)
+    return 0
+
+
+def _is_gzip(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(2) == _GZIP_MAGIC
+    except OSError:
+        return False
+
+
+def _print_program(tree: dict[str, object]) -> None:
+    key = tree["encryption_key_index"]
+    encryption = f"key {key}, salt {tree['encryption_salt']}" if tree["encrypted"] else "none"
+    sets = {"open": "open (runs on simulated boards)", "vendor": "vendor (runs on real boards)"}
+    fields = {
+        "source": f"{tree['source']} ({tree['format']})",
+        "name": f"{tree['name'] or '-'} {tree['version'] or ''}".strip(),
+        "made by": tree["tool_version"] or "-",
+        "chip": tree["chip_title"],
+        "instructions": sets[str(tree["instruction_set"])],
+        "encryption": encryption,
+        "cores used": tree["cores"],
+        "size": f"{tree['bytes']} bytes in {tree['words']} words",
+        "clock": f"{tree['clock_mhz']} MHz" if tree["clock_mhz"] else "-",
+        "user data": f"{tree['userdata_bytes']} bytes",
+        "content hash": tree["sha256"],
+    }
+    print_fields(fields)
+    _print_memories(tree)
+    _print_io(tree)
+    files = tree["files"]
+    if isinstance(files, dict):
+        for name, digest in files.items():
+            print(f"sha256 {digest}  {name}")
+    notes = tree["notes"]
+    for note in notes if isinstance(notes, list) else []:
+        print(f"note: {note}")
+
+
+def _print_memories(tree: dict[str, object]) -> None:
+    memories = tree["memories"]
+    if isinstance(memories, list):
+        rows = [
+            [row["core"], row["bank"], row["words"], row["of"], f"{100 * row['fill']:.1f} %"]
+            for row in memories
+        ]
+        print()
+        print_table(["core", "bank", "words", "of", "full"], rows, "memories (64-bit words)")
+
+
+def _print_io(tree: dict[str, object]) -> None:
+    for side in ("inputs", "outputs"):
+        vectors = tree[side]
+        if not isinstance(vectors, list):
+            print(f"\n{side}: not said by this file (give --iospec)")
+            continue
+        rows = [
+            [
+                vector["name"],
+                vector["length"],
+                vector["padded_length"] or "-",
+                vector["precision"],
+                f"core {vector['core']} pc {vector['pc']}"
+                if "pc" in vector
+                else f"mailbox {vector.get('mailbox', '-')}",
+            ]
+            for vector in vectors
+        ]
+        print()
+        print_table(["name", "length", "padded", "bits", "place"], rows, side)
+    sequences = tree["sequences"]
+    if isinstance(sequences, list):
+        print()
+        for item in sequences:
+            print(
+                f"sequence {item['name']}: {_counts(item['inputs'])} -> {_counts(item['outputs'])}"
+            )
+    latched = tree["latched"]
+    if isinstance(latched, list) and latched:
+        print(f"latched: {', '.join(latched)}")
+
+
+def _counts(counts: dict[str, int]) -> str:
+    names = [name if n == 1 else f"{n} x {name}" for name, n in counts.items()]
+    return ", ".join(names) or "nothing"
+
+
+def _bundle(arguments: argparse.Namespace) -> int:
+    from hostrt.program.bundle import load_bundle
+
+    bundle = load_bundle(arguments.file[0])
+    tree = bundle.to_json()
+    if arguments.clock_mhz:
+        tree["layer_times_s"] = bundle.layer_times(arguments.clock_mhz * 1e6)
+    if arguments.json:
+        print_json(tree)
+    else:
+        _print_bundle(bundle, tree, arguments.clock_mhz)
+    return 0
+
+
+def _print_bundle(bundle: Bundle, tree: dict[str, object], clock_mhz: float | None) -> None:
+    print(f"{arguments_name(tree)}: bundle for an MLA accelerator")
+    batch = tree["batch"]
+    if isinstance(batch, dict):
+        print(f"batch: {batch['desired']} desired, {batch['actual']} actual")
+    print(f"fully on the accelerator: {'yes' if tree['fully_on_mla'] else 'no'}")
+    digests = tree["sha256"]
+    if isinstance(digests, dict):
+        print()
+        rows = [[name, len(bundle.archive[name]), digests[name][:16]] for name in digests]
+        print_table(["member", "bytes", "sha256"], rows)
+    stages = tree["stages"]
+    if isinstance(stages, list):
+        print()
+        print_table(["stage", "name", "processor", "kernel or program"], stages)
+    layers = tree["layers"]
+    if isinstance(layers, list):
+        print()
+        rows = [
+            [item["index"], item["name"], item["start_cycle"], item["end_cycle"], item["cycles"]]
+            + ([f"{item['cycles'] / clock_mhz / 1e3:.4f}"] if clock_mhz else [])
+            for item in layers
+        ]
+        header = ["layer", "name", "start", "end", "cycles"] + (["ms"] if clock_mhz else [])
+        print_table(header, rows)
+        print(f"total: {tree['mla_cycles']} cycles, span {tree['mla_span_cycles']} cycles")
+    for warning in bundle.warnings:
+        print(f"warning: {warning}")
+
+
+def arguments_name(tree: dict[str, object]) -> str:
+    """Name of the model in a bundle, for the first line."""
+    return str(tree.get("model", "?"))

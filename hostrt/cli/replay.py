@@ -1,0 +1,43 @@
+"""`hostrt replay RECORD --board URL`: a recording to a board, answers compared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hostrt.cli.board_options import add_board_options, board_address
+from hostrt.cli.output import print_json, print_table
+from hostrt.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("record", metavar="RECORD", help="recording: io_records YAML or compact")
+    add_board_options(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Send a recording; exit code 1 when the board answers otherwise."""
+    from hostrt.transport.recording import load_recording
+    from hostrt.transport.replay import replay_to
+    from hostrt.transport.url import open_transport
+
+    address = board_address(arguments)
+    if address is None:
+        raise UsageError("replay needs a board", hint="name one with --board URL")
+    recording = load_recording(arguments.record)
+    with open_transport(address) as transport:
+        differences = replay_to(recording, transport)
+        url = transport.info.url
+    if arguments.json:
+        tree = [item.to_json() for item in differences]
+        print_json({"board": url, "requests": len(recording), "differences": tree})
+    else:
+        print(f"{len(recording)} requests sent to {url}, {len(differences)} answered otherwise")
+        if differences:
+            rows = [[item.number, item.request, item.found, item.expected] for item in differences]
+            print_table(["request", "", "found", "expected"], rows)
+    return 1 if differences else 0

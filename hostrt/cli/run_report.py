@@ -1,0 +1,54 @@
+"""What `hostrt run` prints for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hostrt.analysis.metrics import LatencyMetrics
+from hostrt.cli.output import print_table
+
+if TYPE_CHECKING:
+    from hostrt.analysis.compare import Comparison
+    from hostrt.program.model import Program
+    from hostrt.runner.result import RunResult
+
+_COLUMNS = ("min", "median", "p90", "p99", "max")
+
+
+def print_report(
+    program: Program,
+    results: dict[str, RunResult],
+    comparisons: dict[str, Comparison],
+    warm_up: int,
+) -> None:
+    """Print what ran where, latencies and verdicts."""
+    print(f"{program.name} for {program.chip}, {program.n_words} words, {program.sha256[:12]}")
+    for name, result in results.items():
+        where = result.provenance.board or "this computer"
+        kind = " (simulated)" if result.simulated else ""
+        print(f"\n{name}: {result.metrics.n_frames} frames on {where}{kind}")
+        for key, array in result.outputs.items():
+            print(f"  output {key}: {array.shape[0]} x {array.shape[1]} {array.dtype}")
+        _print_latencies(result, warm_up)
+        for item in result.notes:
+            print(f"  note: {item}")
+    for pair, comparison in comparisons.items():
+        print(f"\n{pair}: {'equal, bit for bit' if comparison.equal else 'DIFFERENT'}")
+        if not comparison.equal:
+            print(f"  {comparison}")
+
+
+def _print_latencies(result: RunResult, warm_up: int) -> None:
+    metrics = LatencyMetrics(result.metrics, warm_up)
+    rows = [
+        [clock, *(f"{1e3 * getattr(summary, column):.3f}" for column in _COLUMNS), summary.count]
+        for clock, summary in metrics.summaries.items()
+        if summary.count
+    ]
+    if rows:
+        print_table(["latency (ms)", *_COLUMNS, "frames"], rows)
+    slack = metrics.slack_s
+    if slack is not None and slack.size and result.metrics.input_period_s is not None:
+        missed = int((slack < 0).sum())
+        period_ms = 1e3 * result.metrics.input_period_s
+        print(f"  input period {period_ms:g} ms: {missed} of {slack.size} frames took longer")

@@ -1,0 +1,172 @@
+"""What every runner can do: frames in, frames out, the same words for each representation."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, TypeVar
+
+from firmware_protocol.sequences import SequenceRuleError, SequenceTracker
+from hostrt.errors import SequenceError, UsageError
+from hostrt.frames.frames import normalize_inputs
+from hostrt.runner.plan import make_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+    from hostrt.frames.frames import FrameInputs, Frames
+    from hostrt.program.model import Program
+    from hostrt.runner.result import RunResult
+
+_Self = TypeVar("_Self", bound="BaseRunner")
+
+
+class BaseRunner(ABC):
+    """Runs frames through one representation of a model.
+
+    Use it as a context manager, or call `reset` before and `finish` after. `run` takes a whole
+    sequence of frames; `step`, or `send_inputs` and `recv_outputs`, take one frame at a time.
+
+    Attributes:
+        name: registered name of the runner.
+        program: what it runs.
+    """
+
+    name = "base"
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.plan = make_plan(program)
+        self._tracker = SequenceTracker(self.plan.iospec)
+        self._ready = False
+
+    # -- life cycle -----------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Bring the model to its initial state; the first call also prepares the runner."""
+        self._tracker.reset()
+        self._do_reset()
+        self._ready = True
+
+    def finish(self) -> None:
+        """Release what the runner holds. Idempotent."""
+        self._ready = False
+        self._do_finish()
+
+    # -- frames ---------------------------------------------------------------------------------
+
+    def run(
+        self,
+        inputs: FrameInputs,
+        *,
+        input_period_s: float | None = None,
+        on_frame: Callable[[int, int], None] | None = None,
+    ) -> RunResult:
+        """Run a sequence of frames.
+
+        Args:
+            inputs: (T, L) array for a model with one input, {name: (T, L)}, or a list of
+                {name: (L,)}; integers in the range of each input's precision. Latched inputs may
+                be (L,) and are then sent once.
+            input_period_s: seconds between frames, for metrics; nothing is paced here.
+            on_frame: called with (frames done, frames in all).
+
+        Returns:
+            Outputs by name, frames first, with metrics and provenance.
+
+        Raises:
+            FrameError: wrong shape, type, range or number of inputs.
+            SequenceError: the inputs do not complete the model's sequences.
+            HostrtError: what the representation raises; see its runner.
+        """
+        self._require_ready()
+        frames = normalize_inputs(inputs, self.plan.input_specs)
+        return self._do_run(frames, input_period_s, on_frame)
+
+    def step(self, frame: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.signedinteger]]:
+        """Run one frame: {name: (L,)} in, {name: (L,)} out; empty when no output is due."""
+        self.send_inputs(frame)
+        return self.recv_outputs()
+
+    def send_inputs(self, frame: Mapping[str, ArrayLike]) -> None:
+        """Send some inputs, each (L,).
+
+        Raises:
+            FrameError: wrong shape, type or range.
+            SequenceError: an input is not due.
+        """
+        self._require_ready()
+        specs = [spec for spec in self.plan.input_specs if spec.name in frame]
+        unknown = sorted(set(frame) - {spec.name for spec in specs})
+        if unknown:
+            known = ", ".join(self.plan.inputs) or "none"
+            raise UsageError(f"unknown input {unknown[0]!r}, the model's inputs are {known}")
+        frames = normalize_inputs([dict(frame)], specs)
+        self._note_sent(frames)
+        self._do_send(frames)
+
+    def recv_outputs(self) -> dict[str, NDArray[np.signedinteger]]:
+        """Take the outputs that are due, each (L,); empty when none is, without waiting."""
+        self._require_ready()
+        due = tuple(self._tracker.due)
+        if not due:
+            return {}
+        outputs = self._do_receive(due)
+        self._tracker.receive()
+        return outputs
+
+    # -- hooks ----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _do_reset(self) -> None: ...
+
+    @abstractmethod
+    def _do_finish(self) -> None: ...
+
+    @abstractmethod
+    def _do_send(self, frames: Frames) -> None: ...
+
+    @abstractmethod
+    def _do_receive(self, due: tuple[str, ...]) -> dict[str, NDArray[np.signedinteger]]: ...
+
+    @abstractmethod
+    def _do_run(
+        self,
+        frames: Frames,
+        input_period_s: float | None,
+        on_frame: Callable[[int, int], None] | None,
+    ) -> RunResult: ...
+
+    def _note_sent(self, frames: Frames) -> None:
+        try:
+            self._tracker.send(list(frames))
+        except SequenceRuleError as error:
+            raise SequenceError(
+                str(error), hint="see the sequences in the I/O specification"
+            ) from error
+
+    def _require_ready(self) -> None:
+        if not self._ready:
+            raise UsageError(
+                f"runner {self.name!r} was not started",
+                hint="use it in a with statement, or call reset() first",
+            )
+
+    def __enter__(self: _Self) -> _Self:
+        try:
+            self.reset()
+        except BaseException:
+            self.finish()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.finish()

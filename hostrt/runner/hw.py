@@ -1,0 +1,285 @@
+"""The `hw` runner: frames through a board, real or simulated."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from firmware_protocol.errors import OutputLayoutError, OutputStatusError
+from hostrt.board.board import Board
+from hostrt.chip.step import FrameOut
+from hostrt.errors import BadStatus, HostrtError, LinkCorrupt
+from hostrt.program.model import Program
+from hostrt.runner.base import BaseRunner
+from hostrt.runner.result import Provenance, RunMetrics, RunResult
+from hostrt.runner.rounds import Round, rounds_of
+from hostrt.runner.target import check_instruction_set, open_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from firmware_protocol.words import Words
+    from hostrt.chip.step import Step
+    from hostrt.frames.frames import Frames
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_TIMEOUT_S = 2.0
+"""Seconds without an output after which a frame has failed; inferences take milliseconds."""
+
+
+@dataclass(slots=True)
+class _Collected:
+    """What a run gathers, frame by frame."""
+
+    n_frames: int
+    words: dict[tuple[str, ...], list[tuple[int, Words]]] = field(default_factory=dict)
+    device_s: NDArray[np.float64] = field(init=False)
+    wire_s: NDArray[np.float64] = field(init=False)
+    total_s: NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.device_s, self.wire_s, self.total_s = (
+            np.full(self.n_frames, np.nan) for _ in range(3)
+        )
+
+
+class HwRunner(BaseRunner):
+    """Runs frames through a board.
+
+    `reset` boots the board and loads the program; `finish` closes a board that the runner opened
+    itself.
+    """
+
+    name = "hw"
+
+    def __init__(
+        self,
+        program: Program | str | Path = "LOOPBACK",
+        *,
+        board: Board | str | None = None,
+        chip: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        verify: bool = False,
+        force: bool = False,
+    ) -> None:
+        """Prepare; nothing is opened before `reset`.
+
+        Args:
+            program: a Program, a file, or `LOOPBACK`.
+            board: open board or address; None: HOSTRT_BOARD, the configuration file, the only
+                board connected, else the simulated board.
+            chip: chip for `LOOPBACK` and files that leave it open.
+            timeout_s: seconds to wait for each frame's output.
+            verify: read the program back after loading.
+            force: run even where instruction set and board do not seem to match.
+        """
+        if not isinstance(program, Program):
+            program = Program.load(program, chip=chip)
+        super().__init__(program)
+        self.timeout_s = timeout_s
+        self.verify = verify
+        self.force = force
+        self._wanted = board
+        self._board: Board | None = board if isinstance(board, Board) else None
+        self._why = ""
+        self._tails: dict[tuple[str, ...], list[Step]] = {}
+
+    @property
+    def board(self) -> Board:
+        """The open board; after `reset`."""
+        if self._board is None:
+            self._require_ready()
+            raise AssertionError("a ready runner has a board")
+        return self._board
+
+    # -- hooks ----------------------------------------------------------------------------------
+
+    def _do_reset(self) -> None:
+        if self._board is None:
+            address = self._wanted if isinstance(self._wanted, str) else None
+            self._board, self._why = open_for(self.program, address)
+            if self._why:
+                logger.warning("board %s (%s)", self._board.info.url, self._why)
+        check_instruction_set(self._board, self.program, force=self.force)
+        self._board.load(self.program, verify=self.verify)
+
+    def _do_finish(self) -> None:
+        if self._board is not None and not isinstance(self._wanted, Board):
+            self._board.close()
+            self._board = None
+
+    def _do_send(self, frames: Frames) -> None:
+        messages = self.plan.encode(frames)
+        self.board.frame([FrameOut(words[0]) for words in messages.values()], ())
+
+    def _do_receive(self, due: tuple[str, ...]) -> dict[str, NDArray[np.signedinteger]]:
+        reply = self.board.frame((), self._tail(due))
+        outputs = self._decode(reply.words[np.newaxis], due)
+        return {name: array[0] for name, array in outputs.items()}
+
+    def _do_run(
+        self,
+        frames: Frames,
+        input_period_s: float | None,
+        on_frame: Callable[[int, int], None] | None,
+    ) -> RunResult:
+        # rounds first: a sequence that cannot work must fail before anything is sent
+        rounds = list(rounds_of(self.plan, frames))
+        started_at = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
+        started = time.perf_counter()
+        collected = self._stream(rounds, frames, on_frame)
+        outputs = self._gather(collected)
+        duration_s = time.perf_counter() - started
+        return RunResult(
+            outputs,
+            self._metrics(collected, input_period_s, duration_s),
+            self._provenance(started_at),
+            self._notes(),
+        )
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _stream(
+        self,
+        rounds: Iterable[Round],
+        frames: Frames,
+        on_frame: Callable[[int, int], None] | None,
+    ) -> _Collected:
+        messages = self.plan.encode(frames)
+        collected = _Collected(frames.n_frames)
+        clock = time.perf_counter
+        for item in rounds:
+            began = clock()
+            outs = [self._message(messages[name], item.frame) for name in item.inputs]
+            tail = self._tail(item.due) if item.due else ()
+            try:
+                reply = self.board.frame(outs, tail)
+            except HostrtError as error:
+                raise type(error)(
+                    f"frame {item.frame}: {error.message}",
+                    hint=error.hint,
+                    **{**error.context, "frame": item.frame},
+                ) from error
+            if item.due:
+                collected.words.setdefault(item.due, []).append((item.frame, reply.words))
+                collected.device_s[item.frame] = reply.device_s
+                collected.wire_s[item.frame] = reply.wire_s
+                collected.total_s[item.frame] = clock() - began
+            if on_frame is not None:
+                on_frame(item.frame + 1, frames.n_frames)
+        return collected
+
+    @staticmethod
+    def _message(words: Words, frame: int) -> FrameOut:
+        return FrameOut(words[frame] if words.shape[0] > 1 else words[0])
+
+    def _tail(self, due: tuple[str, ...]) -> list[Step]:
+        if due not in self._tails:
+            sizes = [self.plan.outputs[name].n_dwords for name in due]
+            self._tails[due] = self.board.frame_tail(sizes, self.timeout_s)
+        return self._tails[due]
+
+    def _gather(self, collected: _Collected) -> dict[str, NDArray[np.signedinteger]]:
+        parts: dict[str, list[tuple[list[int], NDArray[np.signedinteger]]]] = {}
+        for due, rows in collected.words.items():
+            numbers = [frame for frame, _ in rows]
+            for name, array in self._decode(np.stack([words for _, words in rows]), due).items():
+                parts.setdefault(name, []).append((numbers, array))
+        outputs = {}
+        for name, port in self.plan.outputs.items():
+            found = parts.get(name)
+            if not found:
+                outputs[name] = np.empty((0, port.spec.length), port.spec.dtype)
+                continue
+            order = np.argsort(np.concatenate([numbers for numbers, _ in found]), kind="stable")
+            outputs[name] = np.concatenate([array for _, array in found])[order]
+        return outputs
+
+    def _decode(self, words: Words, due: tuple[str, ...]) -> dict[str, NDArray[np.signedinteger]]:
+        if not self.board.info.answers:
+            # a link that answers with dummies knows no mailboxes: take the words as they come
+            return self._decode_dummies(words, due)
+        try:
+            return self.plan.decode(words, due)
+        except OutputStatusError as error:
+            raise BadStatus(
+                f"{error} on {self.board.info.url}",
+                hint="the chip could not process the frame: check that the program is whole "
+                "(hostrt flash --verify) and meant for this chip; on a simulated board the status "
+                "is explained by: hostrt explain open-isa",
+            ) from error
+        except OutputLayoutError as error:
+            raise LinkCorrupt(
+                f"{error} on {self.board.info.url}",
+                hint="the I/O specification does not belong to this program, or output words "
+                "were lost: boot the board and run again",
+            ) from error
+
+    def _decode_dummies(
+        self, words: Words, due: tuple[str, ...]
+    ) -> dict[str, NDArray[np.signedinteger]]:
+        from firmware_protocol.packing import unpack_elements, words_to_dwords
+
+        dwords = words_to_dwords(words)
+        outputs: dict[str, NDArray[np.signedinteger]] = {}
+        start = 0
+        for name in due:
+            port = self.plan.outputs[name]
+            payload = dwords[:, start + 1 : start + 1 + port.n_dwords]
+            outputs[name] = np.asarray(
+                unpack_elements(payload, port.spec.precision, port.spec.length)
+            )
+            start += 1 + port.n_dwords
+        return outputs
+
+    def _metrics(
+        self, collected: _Collected, input_period_s: float | None, duration_s: float
+    ) -> RunMetrics:
+        latencies = {
+            "wire": collected.wire_s,
+            "host": collected.total_s - collected.wire_s,
+            "end_to_end": collected.total_s,
+        }
+        if np.isfinite(collected.device_s).any():
+            latencies = {"device": collected.device_s, **latencies}
+        board = self.board
+        return RunMetrics(
+            n_frames=collected.n_frames,
+            latencies_s=latencies,  # type: ignore[arg-type]  # keys are the literals of Clock
+            input_period_s=input_period_s,
+            pll_vco_hz=board.chip.clock_hz(board.platform),
+            duration_s=duration_s,
+        )
+
+    def _provenance(self, started: str) -> Provenance:
+        info = self.board.info
+        return Provenance(
+            runner=self.name,
+            simulated=info.simulated or not info.answers,
+            program_sha256=self.program.sha256,
+            program_source=self.program.source.path,
+            chip=self.program.chip,
+            board=info.url,
+            firmware=info.firmware,
+            hostrt_version=version("hostrt"),
+            started=started,
+            settings={"timeout_s": self.timeout_s, "verify": self.verify, "force": self.force},
+        )
+
+    def _notes(self) -> tuple[str, ...]:
+        notes = [*self.program.notes]
+        if self._why:
+            notes.append(f"board {self.board.info.url}: {self._why}")
+        if not self.board.info.answers:
+            notes.append("outputs are dummies: no board is behind this link")
+        return tuple(notes)

@@ -1,0 +1,61 @@
+"""In which order a run sends inputs and collects outputs, from the model's sequences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from firmware_protocol.sequences import SequenceRuleError, SequenceTracker
+from hostrt.errors import SequenceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hostrt.frames.frames import Frames
+    from hostrt.runner.plan import IoPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Some inputs of one frame, and the outputs that are due after them.
+
+    Attributes:
+        frame: frame number.
+        inputs: names to send, in order.
+        due: names to collect afterwards; empty when these inputs complete nothing.
+    """
+
+    frame: int
+    inputs: tuple[str, ...]
+    due: tuple[str, ...]
+
+
+def rounds_of(plan: IoPlan, frames: Frames) -> Iterator[Round]:
+    """Give the rounds of a run.
+
+    A simple model has one round per frame. Models with several sequences, or with rate changes,
+    have a round whenever a sequence is complete, because its outputs must be collected before its
+    inputs may come again.
+
+    Raises:
+        SequenceError: the inputs given can never complete a sequence, or come too often.
+    """
+    tracker = SequenceTracker(plan.iospec)
+    try:
+        for index in range(frames.n_frames):
+            names = [name for name in frames if index == 0 or not frames.is_sent_once(name)]
+            waiting: list[str] = []
+            for name in names:
+                tracker.send([name])
+                waiting.append(name)
+                due = tuple(tracker.due)
+                if due and (not plan.iospec.is_simple or name == names[-1]):
+                    tracker.receive()
+                    yield Round(index, tuple(waiting), due)
+                    waiting = []
+            if waiting:
+                yield Round(index, tuple(waiting), ())
+    except SequenceRuleError as error:
+        raise SequenceError(
+            str(error), hint="see the sequences in the I/O specification"
+        ) from error
