@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from hostrt.errors import FrameError, UsageError
-from hostrt.frames.atomic import write_atomically
+from hostrt.files import write_file
 from hostrt.frames.quantize import Quantized, quantize_float
 
 if TYPE_CHECKING:
@@ -107,36 +107,26 @@ def load_audio(
 
     Args:
         path: WAV, FLAC, OGG or anything else libsndfile reads.
-        sample_rate: rate that the model expects, in Hz; other rates are resampled.
+        sample_rate: rate that the model expects, in Hz; others are resampled.
         frame_length: L, samples per frame.
         precision: 8 or 16 bits.
-        channel: number of the channel from 0, or "mono-mix" for the average of all.
+        channel: its number from 0, or "mono-mix" for the average of all.
 
     Raises:
-        UsageError: no such file, no such channel, a rate or length that is not positive.
+        UsageError: no such file or channel, a rate or length that is not positive.
         FrameError: the file is not audio, holds no samples or NaN.
     """
     source = probe_audio(path)
-    blocks = list(
-        iter_audio_blocks(
+    blocks = [
+        *iter_audio_blocks(
             path,
             sample_rate=sample_rate,
             frame_length=frame_length,
             precision=precision,
             channel=channel,
         )
-    )
-    padded = blocks[-1].padded_samples
-    clipped = sum(block.clipped for block in blocks)
-    return AudioInput(
-        frames=np.concatenate([block.frames for block in blocks]),
-        sample_rate=sample_rate,
-        source=source,
-        padded_samples=padded,
-        clipped=clipped,
-        resampled=source.sample_rate != sample_rate,
-        notes=_notes(source, sample_rate, channel, padded, clipped),
-    )
+    ]
+    return _join(blocks, source, sample_rate, channel)
 
 
 def iter_audio_blocks(
@@ -159,13 +149,17 @@ def iter_audio_blocks(
             f"{frames_per_block} frames per block, expected positive numbers"
         )
     block_samples = frame_length * frames_per_block
-    held = np.zeros(0)
+    pending: list[NDArray[np.float64]] = []
     for chunk in _resampled(path, sample_rate, channel):
-        held = np.concatenate([held, chunk])
-        while len(held) > block_samples:
-            yield _block(held[:block_samples], frame_length, precision)
-            held = held[block_samples:]
-    yield _block(held, frame_length, precision)
+        pending.append(chunk)
+        # joining only when a block is full keeps the copying linear in the file's length
+        if sum(map(len, pending)) > block_samples:
+            held = np.concatenate(pending)
+            while len(held) > block_samples:
+                yield _block(held[:block_samples], frame_length, precision)
+                held = held[block_samples:]
+            pending = [held]
+    yield _block(np.concatenate(pending), frame_length, precision)
 
 
 def probe_audio(path: str | Path) -> AudioSource:
@@ -226,7 +220,23 @@ def save_wav(path: str | Path, values: ArrayLike, sample_rate: int, precision: i
         UsageError: another precision, or a rate that is not positive.
         StorageError: the file cannot be written.
     """
-    write_atomically(Path(path), wav_bytes(values, sample_rate, precision))
+    write_file(Path(path), wav_bytes(values, sample_rate, precision))
+
+
+def _join(
+    blocks: list[AudioBlock], source: AudioSource, sample_rate: int, channel: Channel
+) -> AudioInput:
+    padded = blocks[-1].padded_samples
+    clipped = sum(block.clipped for block in blocks)
+    return AudioInput(
+        frames=np.concatenate([block.frames for block in blocks]),
+        sample_rate=sample_rate,
+        source=source,
+        padded_samples=padded,
+        clipped=clipped,
+        resampled=source.sample_rate != sample_rate,
+        notes=_notes(source, sample_rate, channel, padded, clipped),
+    )
 
 
 @contextmanager

@@ -84,14 +84,8 @@ def load_inputs(
         loaded = _load(place, suffix, specs, (sample_rate, channel))
     except OSError as error:
         raise UsageError(f"{place}: cannot be read: {error.strerror}") from error
-    frames = loaded.frames
-    if indices is not None:
-        frames = frames.cut(*indices)
-    if n_frames is not None:
-        if frames.n_frames < n_frames:
-            raise FrameError(f"{place}: {frames.n_frames} frames, expected at least {n_frames}")
-        frames = frames.cut(0, n_frames)
-    return LoadedInputs(frames, loaded.notes, loaded.audio)
+    frames = loaded.frames if indices is None else loaded.frames.cut(*indices)
+    return LoadedInputs(_first_frames(place, frames, n_frames), loaded.notes, loaded.audio)
 
 
 def parse_indices(text: str) -> tuple[int, int]:
@@ -128,6 +122,14 @@ def _load(
     array = _read_npy(path) if suffix == ".npy" else _read_csv(path)
     rows, notes = _as_rows(array, spec)
     return LoadedInputs(normalize_inputs({spec.name: rows}, specs), notes)
+
+
+def _first_frames(path: Path, frames: Frames, n_frames: int | None) -> Frames:
+    if n_frames is None:
+        return frames
+    if frames.n_frames < n_frames:
+        raise FrameError(f"{path}: {frames.n_frames} frames, expected at least {n_frames}")
+    return frames.cut(0, n_frames)
 
 
 def _only_input(path: Path, specs: Sequence[VectorSpec]) -> VectorSpec:

@@ -59,8 +59,8 @@ def test_a_result_survives_the_way_to_another_process() -> None:
     assert again.provenance == a_result().provenance
 
 
-def test_outputs_of_another_number_of_frames_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"output 'y': shape \(3, 1\), expected 2 frames"):
+def test_outputs_of_more_frames_than_were_run_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"output 'y': shape \(3, 1\), expected at most 2 frames"):
         RunResult({"y": np.zeros((3, 1), np.int8)}, RunMetrics(2), Provenance("hw", simulated=True))
 
 
@@ -149,7 +149,7 @@ def test_a_file_system_that_fails_leaves_the_old_file_and_no_part_of_the_new(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, call, fail)
-        with pytest.raises(StorageError, match=r"output_y\.npy: cannot write") as caught:
+        with pytest.raises(StorageError, match=r"cannot write .*output_y\.npy") as caught:
             out.write_output("y", np.ones((1, 2), np.int16))
     assert caught.value.exit_code == 8
     assert [path.name for path in tmp_path.iterdir()] == ["output_y.npy"]
@@ -175,13 +175,13 @@ def test_a_full_disk_in_the_middle_leaves_no_manifest(
             write(tmp_path)
     with pytest.raises(UsageError, match="finished run"):
         load_manifest(tmp_path)
-    assert not list(tmp_path.rglob("*.part"))
+    assert not list(tmp_path.rglob(".*"))
 
 
 @pytest.mark.fault
 def test_a_file_where_a_folder_must_be_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot write"):
+    with pytest.raises(StorageError, match="cannot make folder"):
         OutputFolder(tmp_path / "file")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "io_records").write_text("")
