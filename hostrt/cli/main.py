@@ -28,6 +28,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "export": ("hostrt.cli.export", "write the program files of a model"),
     "replay": ("hostrt.cli.replay", "send a recording to a board and compare the answers"),
     "devices": ("hostrt.cli.devices", "list boards: USB, serial ports, simulated ones"),
+    "reset": ("hostrt.cli.reset", "hard reset a board and show who answers"),
+    "selftest": ("hostrt.cli.selftest", "test a board's memories with patterns"),
     "sim": ("hostrt.cli.sim", "serve simulated boards to any client"),
     "udev": ("hostrt.cli.udev", "show or install the rules that let users open USB boards"),
     "config": ("hostrt.cli.config", "show settings and where each comes from"),
