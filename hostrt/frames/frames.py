@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -195,20 +197,23 @@ def as_array(value: object, name: str) -> NDArray[np.generic]:
 def _columns_of_list(
     frames: Sequence[object], specs: Sequence[VectorSpec]
 ) -> dict[str, NDArray[np.generic]]:
-    given: list[Mapping[str, ArrayLike]] = []
-    names: dict[str, None] = {}
-    for index, frame in enumerate(frames):
-        if not isinstance(frame, Mapping):
-            raise FrameError(
-                f"frame {index}: found {type(frame).__name__}, expected a mapping of inputs"
-            )
-        given.append(frame)
-        names.update(dict.fromkeys(frame))
+    # asking each type once, not each frame, keeps long lists fast
+    wrong = {kind for kind in set(map(type, frames)) if not issubclass(kind, Mapping)}
+    if wrong:
+        index = next(index for index, frame in enumerate(frames) if type(frame) in wrong)
+        raise FrameError(
+            f"frame {index}: found {type(frames[index]).__name__}, expected a mapping of inputs"
+        )
+    given = cast("Sequence[Frame]", frames)
+    names = dict.fromkeys(chain.from_iterable(given))
     latched = {spec.name for spec in specs if spec.is_latched}
     return {name: _stack(given, name, hold=name in latched) for name in names}
 
 
 def _stack(frames: Sequence[Frame], name: str, *, hold: bool) -> NDArray[np.generic]:
+    quick = None if hold else _stack_alike(frames, name)
+    if quick is not None:
+        return quick
     rows: list[NDArray[np.generic]] = []
     repeats = True
     for index, frame in enumerate(frames):
@@ -227,7 +232,19 @@ def _stack(frames: Sequence[Frame], name: str, *, hold: bool) -> NDArray[np.gene
         rows.append(row)
     if hold and repeats:
         return rows[0]
-    return np.concatenate(rows).reshape(len(rows), -1)
+    return np.concatenate(rows).reshape(len(rows), rows[0].size)
+
+
+def _stack_alike(frames: Sequence[Frame], name: str) -> NDArray[np.generic] | None:
+    """Stack rows that are arrays of one shape; None when something needs a closer look."""
+    rows = [frame.get(name) for frame in frames]
+    if {type(row) for row in rows} != {np.ndarray}:
+        return None
+    arrays = cast("list[NDArray[np.generic]]", rows)
+    shapes = {row.shape for row in arrays}
+    if len(shapes) != 1 or arrays[0].ndim != 1:
+        return None
+    return np.concatenate(arrays).reshape(len(arrays), arrays[0].size)
 
 
 def _check_names(

