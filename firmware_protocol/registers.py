@@ -1,7 +1,7 @@
 """Registers, fields and memory regions of a chip as plain data.
 
-A chip's map is a value: it prints a C header and a Markdown table, names an address in an error
-message and tells a simulated chip what lies where.
+A chip's map is a value: it names an address in an error message, fills a table in the user guide
+and tells a simulated chip what lies where.
 """
 
 from __future__ import annotations
