@@ -6,17 +6,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hostrt.errors import BoardAmbiguous
+from firmware_protocol.evk2 import PRODUCT_ID, VENDOR_ID, supports_exec_time
+from hostrt.errors import BoardAmbiguous, ExtraMissing
+from hostrt.transport.evk2_usb import CHIPS, list_boards
 from hostrt.transport.holder import holder_of
 from hostrt.transport.owner import evk2_lock_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-VENDOR_ID = 0x16C0
-PRODUCT_ID = 0x0486
-EXEC_TIME_MANUFACTURER = "femtoai"
-"""Manufacturer string of firmware that can tell execution times, compared without case."""
 
 _SYSFS = Path("/sys/bus/usb/devices")
 
@@ -61,7 +58,11 @@ def find_evk2() -> list[FoundBoard]:
     """Find EVK2 boards on USB."""
     if _SYSFS.is_dir():
         return [_evk2(strings) for strings in _from_sysfs(_SYSFS)]
-    return [_evk2(strings) for strings in _from_pyusb()]
+    try:
+        return [_evk2(strings) for strings in _from_pyusb()]
+    except ExtraMissing:
+        # listing what can be seen must not depend on a USB library being there
+        return []
 
 
 def find_simulated() -> list[FoundBoard]:
@@ -126,11 +127,6 @@ def default_board() -> tuple[str, str]:
     return "sim", "no board is named or connected: simulated"
 
 
-def chip_of_product(product: str) -> str:
-    """Tell the chip from an EVK2's product string; "" for older boards that do not say."""
-    return {"spu001": "spu001", "spu150": "spu150tc1"}.get(product.strip().lower(), "")
-
-
 def _evk2(strings: tuple[str, str, str]) -> FoundBoard:
     serial, product, manufacturer = strings
     in_use, holder = holder_of(evk2_lock_path(serial)) if serial else (None, None)
@@ -140,8 +136,8 @@ def _evk2(strings: tuple[str, str, str]) -> FoundBoard:
         serial=serial,
         product=product,
         manufacturer=manufacturer,
-        chip=chip_of_product(product),
-        reads_exec_time=manufacturer.strip().lower() == EXEC_TIME_MANUFACTURER,
+        chip=CHIPS.get(product.strip().casefold(), ""),
+        reads_exec_time=supports_exec_time(manufacturer),
         in_use=in_use,
         holder=holder,
     )
@@ -165,6 +161,5 @@ def _attribute(device: Path, name: str) -> str:
 
 
 def _from_pyusb() -> Iterator[tuple[str, str, str]]:
-    from hostrt.transport.evk2_usb import list_devices
-
-    yield from list_devices()
+    for board in list_boards():
+        yield board.serial, board.product, board.manufacturer
