@@ -8,6 +8,7 @@ the right rate therefore arrives bit for bit. The last partial frame is padded w
 from __future__ import annotations
 
 import io
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ Channel = Literal["mono-mix"] | int
 """Which channel to use: its number from 0, or the average of all."""
 
 _CHUNK_SAMPLES = 1 << 16
+_LENGTH_UNKNOWN = 0x7FFF_0000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class AudioSource:
         container: "WAV", "FLAC", ...
         sample_format: "PCM_16", "FLOAT", ...
         samples: samples per channel.
+        missing_bytes: sound that the header announces and the file does not hold.
     """
 
     path: str
@@ -50,6 +53,7 @@ class AudioSource:
     container: str
     sample_format: str
     samples: int
+    missing_bytes: int = 0
 
     @property
     def duration_s(self) -> float:
@@ -177,6 +181,7 @@ def probe_audio(path: str | Path) -> AudioSource:
             container=stream.format,
             sample_format=stream.subtype,
             samples=stream.frames,
+            missing_bytes=_missing_bytes(stream.extra_info),
         )
 
 
@@ -313,6 +318,8 @@ def _notes(
     source: AudioSource, sample_rate: int, channel: Channel, padded: int, clipped: int
 ) -> tuple[str, ...]:
     notes: list[str] = []
+    if source.missing_bytes:
+        notes.append(f"the file ends {source.missing_bytes} bytes before the length in its header")
     if source.channels > 1:
         chosen = "averaged" if channel == "mono-mix" else f"only number {channel} used"
         notes.append(f"{source.channels} channels, {chosen}")
@@ -323,6 +330,16 @@ def _notes(
     if clipped:
         notes.append(f"{clipped} samples clipped")
     return tuple(notes)
+
+
+def _missing_bytes(log: str) -> int:
+    """Find in libsndfile's log of a header by how much the file is too short."""
+    found = re.search(r"^data : (\d+) \(should be (\d+)\)", log, re.MULTILINE)
+    if not found:
+        return 0
+    announced, held = int(found[1]), int(found[2])
+    # programs that write into a pipe cannot know the length and announce the largest one
+    return 0 if announced >= _LENGTH_UNKNOWN else max(announced - held, 0)
 
 
 def _reason(error: Exception) -> str:

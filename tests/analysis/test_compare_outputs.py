@@ -89,6 +89,11 @@ def test_another_shape_fails_and_still_says_where_values_differ_first() -> None:
     )
 
 
+def test_another_rank_is_said_without_values() -> None:
+    verdict = compare_outputs({"y": [[1]]}, {"y": [1]}).verdicts[0]
+    assert verdict.describe() == "y: shape (1, 1) against (1,)"
+
+
 def test_a_missing_output_is_said_on_the_right_side() -> None:
     found = compare_outputs({"y": [[1]]}, {"z": [[1]]})
     assert [v.describe() for v in found.verdicts] == ["y: missing in b", "z: missing in a"]

@@ -164,6 +164,8 @@ def test_mistakes_in_variables_are_named(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_an_unknown_option_is_refused_with_a_suggestion() -> None:
     with pytest.raises(UsageError, match="'sample-rate', did you mean sample_rate"):
         option("sample-rate")
+    with pytest.raises(UsageError, match="'zzz', expected one of board, chip"):
+        option("zzz")
 
 
 def test_the_table_is_sound() -> None:

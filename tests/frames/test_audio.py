@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 import json
 import tracemalloc
 from pathlib import Path
@@ -208,6 +207,24 @@ def test_a_compressed_file_that_breaks_off_is_not_half_a_result(tmp_path: Path) 
         load_audio(path, sample_rate=16000, frame_length=160)
 
 
+@pytest.mark.fault
+def test_a_wav_file_that_breaks_off_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "cut.wav"
+    path.write_bytes(wav_bytes(np.arange(1000), 16000, 16)[:500])
+    audio = load_audio(path, sample_rate=16000, frame_length=228)
+    assert audio.frames.tolist() == [list(range(228))]
+    assert audio.notes == ("the file ends 1544 bytes before the length in its header",)
+
+
+def test_a_wav_file_from_a_pipe_has_no_length_in_its_header(tmp_path: Path) -> None:
+    content = bytearray(wav_bytes(np.arange(100), 16000, 16))
+    content[4:8] = content[40:44] = b"\xff\xff\xff\xff"
+    (tmp_path / "pipe.wav").write_bytes(content)
+    audio = load_audio(tmp_path / "pipe.wav", sample_rate=16000, frame_length=100)
+    assert audio.frames.tolist() == [list(range(100))]
+    assert audio.notes == ()
+
+
 @pytest.mark.parametrize("precision", [8, 16])
 def test_saved_samples_are_loaded_bit_for_bit(tmp_path: Path, precision: int) -> None:
     half = 1 << (precision - 1)
@@ -232,10 +249,14 @@ def test_samples_that_do_not_fit_are_not_saved(tmp_path: Path) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(-32768, 32767), min_size=1, max_size=40), st.integers(1, 9))
-def test_frames_hold_every_sample_in_order(samples: list[int], frame_length: int) -> None:
-    got, _ = soundfile.read(io.BytesIO(wav_bytes(samples, 16000, 16)), dtype="int16")
-    assert got.tolist() == samples
-    assert -len(samples) % frame_length < frame_length
+def test_frames_hold_every_sample_in_order_and_then_zeros(
+    tmp_path_factory: pytest.TempPathFactory, samples: list[int], frame_length: int
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "in.wav"
+    path.write_bytes(wav_bytes(samples, 16000, 16))
+    audio = load_audio(path, sample_rate=16000, frame_length=frame_length)
+    assert audio.padded_samples < frame_length
+    assert audio.frames.ravel().tolist() == samples + [0] * audio.padded_samples
 
 
 def test_the_chime_that_ships_is_what_its_script_makes() -> None:
