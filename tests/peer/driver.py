@@ -1,0 +1,178 @@
+"""Runs in the peer's interpreter: one job as JSON on standard input, its answer on standard output.
+
+The vendor's packages are used through their public calls alone. Jobs: `run` (reset, program,
+frames on a board), `read` (a program file or archive), `write` (a program file).
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ZYNQ_PORT = 7
+
+
+def main() -> None:
+    """Do the job and print the answer; what the vendor prints goes to standard error."""
+    answer_to = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    # Only types and messages of failures are of interest, not the vendor's lines of code.
+    sys.tracebacklimit = 0
+    sys.unraisablehook = silence
+    job = json.load(sys.stdin)
+    redirect_zynq()
+    answer = JOBS[job["do"]](job)
+    answer_to.write(json.dumps(answer))
+    answer_to.flush()
+    # The vendor's finalisers write records at exit; nobody reads them.
+    os._exit(0)
+
+
+def silence(_: object) -> None:
+    """Say nothing about failures in the vendor's finalisers."""
+
+
+def redirect_zynq() -> None:
+    """Send connections to the board's fixed port to the server under test instead."""
+    target = os.environ.get("HOSTRT_PEER_ZCU104")
+    if not target:
+        return
+    host, _, port = target.rpartition(":")
+    connect = socket.socket.connect
+
+    def connect_elsewhere(self: socket.socket, address: Any) -> None:
+        is_board = isinstance(address, tuple) and address[1] == ZYNQ_PORT
+        connect(self, (host, int(port)) if is_board else address)
+
+    socket.socket.connect = connect_elsewhere  # type: ignore[method-assign,assignment]
+
+
+def load_program(job: dict[str, Any]) -> Any:
+    """Read a program with the vendor's reader; an archive gets its IOSpec from a file."""
+    femtodriver = importlib.import_module("femtodriver")
+    femtorun = importlib.import_module("femtorun")
+    path = job["program"]
+    if not path.endswith(".zip"):
+        return femtodriver.CompiledData.read_from_femtofile(path)
+    compiled = femtodriver.CompiledData.read_from_zip(path)
+    if "iospec" in job:
+        compiled.iospec = femtorun.IOSpec(job["iospec"])
+    return compiled
+
+
+def run(job: dict[str, Any]) -> dict[str, Any]:
+    """Reset, program and stream frames; `extras` are further calls between reset and frames."""
+    femtodriver = importlib.import_module("femtodriver")
+    runner = femtodriver.SPURunner(
+        load_program(job),
+        platform=job["platform"],
+        fake_connection=False,
+        program_pll=job.get("pll", True),
+        io_records_dir=str(Path.cwd() / "io_records"),
+        hardware_address=job.get("address"),
+    )
+    started = time.perf_counter()
+    runner.reset()
+    answer: dict[str, Any] = {"reset_s": time.perf_counter() - started, **report_times()}
+    for name in job.get("extras", []):
+        answer[name] = extra(name, runner)
+    answer |= stream(runner, job["frames"])
+    answer["metrics"] = runner.get_metrics(input_period=0.016)
+    if job.get("finish", True):
+        runner.finish()
+    return answer
+
+
+def stream(runner: Any, frames: list[dict[str, list[int]]]) -> dict[str, Any]:
+    """Run the frames; integer lists by vector name in and out, and the time of each step."""
+    numpy = importlib.import_module("numpy")
+    outputs, seconds = [], []
+    for frame in frames:
+        inputs = {name: numpy.array(values, numpy.int16) for name, values in frame.items()}
+        started = time.perf_counter()
+        found, _ = runner.step(inputs)
+        seconds.append(time.perf_counter() - started)
+        outputs.append({str(name): numpy.asarray(v).tolist() for name, v in found.items()})
+    return {"outputs": outputs, "frame_s": seconds}
+
+
+def extra(name: str, runner: Any) -> Any:
+    """Make one further call and give what it says, as JSON types."""
+    match name:
+        case "dump":
+            return memories(runner.dump_mems())
+        case "verify":
+            return bool(runner.verify_programming(throw=False)[0])
+        case "version":
+            return int(runner.hw_recv("VERSION"))
+        case "sleep_and_wake":
+            runner.change_mem_power_state("sleep")
+            runner.change_mem_power_state("wake")
+        case "reset_again":
+            runner.reset()
+    return None
+
+
+def report_times() -> dict[str, Any]:
+    """Say how many reports went out and between which times."""
+    sent = getattr(sys.modules.get("hid"), "sent_at", [])
+    return {"n_reports": len(sent), "reports_s": sent[-1] - sent[0] if sent else 0.0}
+
+
+def read(job: dict[str, Any]) -> dict[str, Any]:
+    """Read a program file or archive; times of `repeat` readings."""
+    importlib.import_module("femtodriver")
+    seconds: list[float] = []
+    compiled = None
+    for _ in range(job.get("repeat", 1)):
+        started = time.perf_counter()
+        compiled = load_program(job)
+        seconds.append(time.perf_counter() - started)
+    if not job.get("contents", True):
+        return {"seconds": seconds}
+    return {"seconds": seconds, "memories": memories(compiled), "metadata": plain(compiled)}
+
+
+def memories(compiled: Any) -> dict[str, dict[str, list[list[int]]]]:
+    """Give the words per core and memory (one list per group of bits), for comparison."""
+    numpy = importlib.import_module("numpy")
+    return {
+        str(core): {
+            str(kind): [numpy.ravel(bank).tolist() for bank in banks]
+            for kind, banks in kinds.items()
+        }
+        for core, kinds in compiled.mems_per_core.items()
+    }
+
+
+def plain(compiled: Any) -> dict[str, Any]:
+    """Give the metadata as JSON types."""
+    tree: dict[str, Any] = json.loads(json.dumps(compiled.metadata, default=str))
+    return tree
+
+
+def write(job: dict[str, Any]) -> dict[str, Any]:
+    """Write what was read as a `.femto` file; times of `repeat` writings."""
+    importlib.import_module("femtodriver")
+    seconds, path = [], ""
+    for _ in range(job.get("repeat", 1)):
+        compiled = load_program(job)
+        compiled.encryption_key_idx = job.get("key_index", 0)
+        started = time.perf_counter()
+        file = compiled.to_femtofile(**job["identity"])
+        path, _ = file.export_file(str(Path.cwd()), "written")
+        seconds.append(time.perf_counter() - started)
+    return {"seconds": seconds, "path": path}
+
+
+JOBS = {"run": run, "read": read, "write": write}
+
+if __name__ == "__main__":
+    main()
