@@ -30,7 +30,9 @@ STALE_ADDRESS = 0xDEAD_0000
 
 _SPIN_S = 150e-6
 _READS = np.isin(np.arange(256), list(READ_COMMANDS))
-_SHORT_BYTES = REPORT_BYTES // 2
+_SHORT_BYTES = 13
+_PIECE_PAUSE_S = 0.002
+"""Time between the pieces of a split answer: enough to make two segments of them."""
 _ENDING = (Fault.SILENCE, Fault.RESET, Fault.UNPLUG)
 
 
@@ -49,6 +51,8 @@ class PortOptions:
             reports then. None for any number.
         stale: acks left over from a previous owner.
         late_s: delay of late answers.
+        is_stream: answers travel in a byte stream, where a split one arrives in two pieces;
+            on a bus it is cut short.
     """
 
     usb_speed: str = "unlimited"
@@ -56,6 +60,7 @@ class PortOptions:
     in_buffer: int | None = None
     stale: int = 0
     late_s: float = 1.5
+    is_stream: bool = False
 
 
 class Port:
@@ -110,6 +115,25 @@ class Port:
                 taken += self._write_some(rows[taken : taken + 1], until)
             return taken
 
+    def post(self, reports: Octets) -> None:
+        """Hand over whole reports and return at once; the bus moves them in its own time.
+
+        Raises:
+            BoardGone: the board was pulled.
+        """
+        rows = np.frombuffer(reports, np.uint8).reshape(-1, REPORT_BYTES)
+        with self._out:
+            self._hand_over(rows, self._clock())
+
+    def ready(self) -> list[bytes]:
+        """Take every packet that has arrived by now."""
+        with self._changed:
+            now = self._clock()
+            packets = []
+            while self._queue and self._queue[0][0] <= now:
+                packets.append(self._queue.popleft()[1])
+            return packets
+
     def read(self, n_packets: int, timeout_s: float | None = None) -> list[bytes]:
         """Take packets: as many as asked, or fewer when a short one ends the transfer.
 
@@ -161,6 +185,11 @@ class Port:
         now = self._clock()
         if until is not None:
             rows = rows[: self._bus.room(now, until)]
+        wait_until(self._hand_over(rows, now), self._clock)
+        return len(rows)
+
+    def _hand_over(self, rows: RawReports, now: float) -> float:
+        """Have reports carried out; give when the last of them is through."""
         done = now
         taken = 0
         while taken < len(rows):
@@ -171,8 +200,7 @@ class Port:
                 self._end(ending)
                 self._changed.notify_all()
             taken += count
-        wait_until(done, self._clock)
-        return len(rows)
+        return done
 
     def _until_ending(self, rows: RawReports) -> tuple[int, Fault | None]:
         """Give how many reports come before the plan's next reset, silence or unplugging."""
@@ -208,7 +236,8 @@ class Port:
             fault = planned.get(number)
             if fault is Fault.LATE:
                 delay = self.options.late_s
-            for spoiled in self._spoil(fault, number, packet):
+            for i, spoiled in enumerate(self._spoil(fault, number, packet)):
+                delay += i * _PIECE_PAUSE_S * self.options.is_stream
                 self._queue.append((when + delay, spoiled))
             if fault in _ENDING:
                 return
@@ -217,7 +246,8 @@ class Port:
         if fault is Fault.DOUBLE:
             return [packet, packet]
         if fault is Fault.SPLIT:
-            return [packet[:_SHORT_BYTES]]
+            pieces = [packet[:_SHORT_BYTES], packet[_SHORT_BYTES:]]
+            return pieces if self.options.is_stream else pieces[:1]
         if fault is Fault.CORRUPT:
             bit = self.options.faults.choose(number, 8 * REPORT_BYTES)
             spoiled = bytearray(packet)

@@ -303,7 +303,7 @@ def test_a_corrupt_answer_differs_in_one_bit() -> None:
 
 @pytest.mark.fault
 def test_a_short_answer_ends_the_transfer() -> None:
-    assert [len(packet) for packet in sent("split@3")[1]] == [64, 64, 32]
+    assert [len(packet) for packet in sent("split@3")[1]] == [64, 64, 13]
 
 
 @pytest.mark.fault
