@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hostrt.errors import CheckFailed, FrameError, UsageError
+
+if TYPE_CHECKING:
+    from hostrt.runner.result import RunResult
 
 Outputs = Mapping[str, ArrayLike] | Sequence[Mapping[str, ArrayLike]]
 """Name -> (T, L) integer array, or one mapping name -> (L,) per frame."""
@@ -140,6 +143,20 @@ class Comparison:
                 for verdict in self.verdicts
             },
         }
+
+
+def compare(a: RunResult, b: RunResult, *, tolerance: int = 0) -> Comparison:
+    """Compare the outputs of two runs.
+
+    Args:
+        a: one run.
+        b: another run on the same frames.
+        tolerance: accept absolute differences up to this.
+
+    Raises:
+        UsageError: negative tolerance.
+    """
+    return compare_outputs(a.outputs, b.outputs, tolerance=tolerance)
 
 
 def compare_outputs(a: Outputs, b: Outputs, *, tolerance: int = 0) -> Comparison:

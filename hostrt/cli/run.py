@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hostrt.cli.board_options import add_board_options, board_address
 from hostrt.cli.output import note, print_json
 from hostrt.cli.program_options import add_program_options, load_program
+from hostrt.cli.run_settings import fill_from_settings
 from hostrt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,10 +43,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     inputs.add_argument("--n-frames", type=int, metavar="N", help="frames to run (default: all)")
     inputs.add_argument("--input-sample-indices", metavar="LO,HI", help="range of frames to run")
     inputs.add_argument(
-        "--input-style", default="sawtooth", choices=("sawtooth", "random", "sine"),
-        help="what to generate without --input-file",
+        "--input-style", choices=("sawtooth", "random", "sine"),
+        help="what to generate without --input-file (default sawtooth)",
     )  # fmt: skip
-    inputs.add_argument("--seed", type=int, default=0, help="seed of random inputs")
+    inputs.add_argument("--seed", type=int, metavar="N", help="seed of random inputs (default 0)")
     inputs.add_argument(
         "--input-period", type=float, metavar="SECONDS", help="time between frames (default 0.016)"
     )
@@ -53,11 +54,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     inputs.add_argument("--channel", metavar="N", help="channel of stereo audio (default: mix)")
     outputs = parser.add_argument_group("outputs")
     outputs.add_argument("-o", "--output-dir", type=Path, metavar="DIR", help="folder for results")
-    outputs.add_argument("--tolerance", type=int, default=0, help="when comparing runners")
-    outputs.add_argument("--warm-up", type=int, default=0, help="frames left out of statistics")
+    outputs.add_argument(
+        "--tolerance", type=int, metavar="N", help="accepted when comparing (default 0)"
+    )
+    outputs.add_argument("--warm-up", type=int, metavar="N", help="frames left out of statistics")
     outputs.add_argument("--json", action="store_true", help="print JSON")
     hardware = parser.add_argument_group("hardware")
-    hardware.add_argument("--timeout", type=float, default=2.0, help="seconds to wait for outputs")
+    hardware.add_argument(
+        "--timeout", type=float, metavar="SECONDS", help="wait for outputs (default 3)"
+    )
     hardware.add_argument("--verify", action="store_true", help="read the program back first")
     hardware.add_argument("--force", action="store_true", help="run whatever the instruction set")
     add_program_options(parser)
@@ -75,6 +80,9 @@ class _Run:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a model; exit code 1 when runners disagree."""
+    if arguments.chip is None:
+        arguments.chip = _chip_of_board(arguments)
+    fill_from_settings(arguments)
     names = [name.strip() for name in arguments.runners.split(",") if name.strip()]
     if not names:
         raise UsageError("--runners names no runner", hint="for example --runners hw")
@@ -130,8 +138,6 @@ def _load(arguments: argparse.Namespace) -> Program:
         if Path(arguments.input_file).suffix.lower() in AUDIO_SUFFIXES:
             rate = arguments.sample_rate or DEFAULT_RATE_HZ
             model = [f"LOOPBACK:{max(1, round(_period(arguments) * rate))}"]
-    if arguments.chip is None:
-        arguments.chip = _chip_of_board(arguments)
     return load_program(arguments, model)
 
 
@@ -148,7 +154,7 @@ def _chip_of_board(arguments: argparse.Namespace) -> str | None:
 
 def _period(arguments: argparse.Namespace) -> float:
     period: float = (
-        arguments.input_period if arguments.input_period is not None else (DEFAULT_PERIOD_S)
+        arguments.input_period if arguments.input_period is not None else DEFAULT_PERIOD_S
     )
     if not 0 < period < 3600:
         raise UsageError(f"--input-period {period:g}: expected seconds, more than 0")

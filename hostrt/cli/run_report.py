@@ -34,8 +34,9 @@ def print_report(
             print(f"  note: {item}")
     for pair, comparison in comparisons.items():
         print(f"\n{pair}: {'equal, bit for bit' if comparison.equal else 'DIFFERENT'}")
-        if not comparison.equal:
-            print(f"  {comparison}")
+        for verdict in comparison.verdicts:
+            if not verdict.equal:
+                print(f"  {verdict.describe()}")
 
 
 def _print_latencies(result: RunResult, warm_up: int) -> None:
