@@ -1,7 +1,8 @@
 """Generated inputs: the three stimuli of the reference command line, value for value.
 
 With s = 2**(precision - 2): sawtooth counts through 16 steps of s/8 from -s over the flattened
-frames; random draws integers from [-s, s); sine is s*sin(2*pi*t/T) in every element of frame t.
+frames; random draws integers from [-s, s); sine is s*sin(2*pi*t/T), cut towards
+zero, in every element of frame t.
 """
 
 from __future__ import annotations

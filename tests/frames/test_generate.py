@@ -35,6 +35,12 @@ def test_no_frames_are_generated_without_complaint(style: str) -> None:
     assert generate_inputs(specs, 0, style=style).n_frames == 0
 
 
+def test_the_sine_is_cut_towards_zero() -> None:
+    frames = generate_inputs([VectorSpec("x", 1, 1, 16)], 7, style="sine")
+    # 16384 * sin(2 pi / 7) = 12809.5..
+    assert (frames["x"][1].item(), frames["x"][6].item()) == (12809, -12809)
+
+
 def test_a_latched_input_gets_one_value_and_inputs_draw_in_turn() -> None:
     specs = [VectorSpec("x", 5, 5, 16), VectorSpec("p", 4, 4, 16, is_latched=True)]
     frames = generate_inputs(specs, 3, style="random")

@@ -121,10 +121,13 @@ def test_pickled_objects_are_refused_unread(tmp_path: Path) -> None:
         load_inputs(tmp_path / "in.npy", [X])
 
 
-def test_a_header_that_promises_too_much_allocates_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shape", [(1 << 40, 4), (1 << 31, 1 << 31), (100, 4)])
+def test_a_header_that_promises_too_much_allocates_nothing(
+    tmp_path: Path, shape: tuple[int, int]
+) -> None:
     stream = io.BytesIO()
     np.lib.format.write_array_header_1_0(
-        stream, {"descr": "<i2", "fortran_order": False, "shape": (1 << 40, 4)}
+        stream, {"descr": "<i2", "fortran_order": False, "shape": shape}
     )
     (tmp_path / "in.npy").write_bytes(stream.getvalue())
     with pytest.raises(FrameError, match="header announces shape"):
