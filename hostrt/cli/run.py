@@ -80,8 +80,6 @@ class _Run:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a model; exit code 1 when runners disagree."""
-    if arguments.chip is None:
-        arguments.chip = _chip_of_board(arguments)
     fill_from_settings(arguments)
     names = [name.strip() for name in arguments.runners.split(",") if name.strip()]
     if not names:
@@ -139,17 +137,6 @@ def _load(arguments: argparse.Namespace) -> Program:
             rate = arguments.sample_rate or DEFAULT_RATE_HZ
             model = [f"LOOPBACK:{max(1, round(_period(arguments) * rate))}"]
     return load_program(arguments, model)
-
-
-def _chip_of_board(arguments: argparse.Namespace) -> str | None:
-    """Take the chip from an address that names one, as `sim://spu150tc1` does."""
-    if arguments.board is None or "://" not in arguments.board:
-        return None
-    from hostrt.chip import CHIP_NAMES
-    from hostrt.transport.url import parse_url
-
-    host = parse_url(arguments.board).host
-    return host if host in CHIP_NAMES else None
 
 
 def _period(arguments: argparse.Namespace) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hostrt.chip import CHIP_NAMES
+
 if TYPE_CHECKING:
     import argparse
 
@@ -16,7 +18,7 @@ _ONLY_WHEN_SAID = (
     "n_frames",
     "output_dir",
 )
-"""For these, being left open has a meaning of its own: all frames, no folder, rate by length, ..."""
+"""Being left open has a meaning of its own: all frames, no folder, rate by length, ..."""
 
 _NAMES = {"seed": "input_seed"}
 
@@ -30,24 +32,25 @@ def fill_from_settings(arguments: argparse.Namespace) -> None:
     from hostrt.config import check_environment, resolve
 
     check_environment()
-    serial = _serial(arguments)
+    address = arguments.board or resolve("board").value
+    host = _host(str(address)) if address else None
+    serial = arguments.hardware_address or host
+    if arguments.chip is None and host in CHIP_NAMES:
+        arguments.chip = host
     for flag in (*_WITH_DEFAULT, *_ONLY_WHEN_SAID):
         if getattr(arguments, flag) is not None:
             continue
         setting = resolve(_NAMES.get(flag, flag), serial=serial)
-        is_said = setting.origin != "default"
-        if is_said or flag in _WITH_DEFAULT:
+        if setting.origin != "default" or flag in _WITH_DEFAULT:
             # the channel `mono-mix` is what an open flag means
             value = None if setting.value == "mono-mix" else setting.value
             setattr(arguments, flag, value)
 
 
-def _serial(arguments: argparse.Namespace) -> str | None:
-    """Name the board for its own sections of the files: serial number or host."""
-    if arguments.hardware_address is not None:
-        return str(arguments.hardware_address)
-    if arguments.board is None or "://" not in arguments.board:
+def _host(address: str) -> str | None:
+    """Take from an address what names the board: serial number, host or chip."""
+    if "://" not in address:
         return None
     from hostrt.transport.url import parse_url
 
-    return parse_url(arguments.board).host or None
+    return parse_url(address).host or None
