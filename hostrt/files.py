@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
-from pathlib import Path
+import secrets
 from typing import TYPE_CHECKING
 
 from hostrt.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_SHARED_MODE = 0o666
+    from pathlib import Path
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write one file beside its target and rename it into place.
+    """Write one file beside its target, sync it and rename it into place.
 
     Raises:
-        StorageError: the folder is missing or not writable, or the disk is full.
+        StorageError: the folder is missing or not writable, or the disk is full; what was there
+            before is untouched.
     """
-    temporary: Path | None = None
+    # a name of its own, so that two writers of one file cannot mix their bytes
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(name)
-        with os.fdopen(descriptor, "wb") as stream:
+        with temporary.open("xb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.chmod(_SHARED_MODE & ~_umask())
         temporary.replace(path)
+        _sync_folder(path.parent)
     except OSError as error:
-        if temporary is not None:
+        with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise StorageError(
             f"cannot write {path}: {error.strerror}",
@@ -63,7 +62,11 @@ def make_folder(path: Path) -> None:
         ) from error
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last through a power cut, where folders can be synced at all."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
