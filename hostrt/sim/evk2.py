@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from firmware_protocol.evk2 import (
     READ_COMMANDS,
+    REPORT_BYTES,
     REPORT_DTYPE,
     REPORT_WORDS,
     WRITE_COMMANDS,
@@ -36,6 +37,7 @@ MAX_MESSAGE_WORDS = 1 << 20
 """Longest stream message the firmware collects; a longer one is thrown away."""
 
 _LANES = np.arange(REPORT_WORDS)
+_NO_REPORTS = np.zeros((0, REPORT_BYTES), np.uint8)
 _Rows: TypeAlias = NDArray[np.void]
 _Counts: TypeAlias = NDArray[np.int64]
 
@@ -90,15 +92,12 @@ class VirtualEvk2:
         """
         columns = decode_requests(reports)
         n = len(columns)
-        edges = np.flatnonzero(np.diff(columns.command)) + 1
-        bounds = [0, *edges.tolist(), n] if n else [0]
         counts = np.zeros(n, np.int64)
-        parts = [np.zeros(0, REPORT_DTYPE)]
-        for first, last in pairwise(bounds):
-            answers, per_request = self._run(_rows(columns, first, last))
-            counts[first:last] = per_request
-            parts.append(answers)
-        return as_bytes(np.concatenate(parts)), counts
+        parts = []
+        for first, last in pairwise(_edges(columns.command)):
+            answers, counts[first:last] = self._run(_rows(columns, first, last))
+            parts.append(as_bytes(answers))
+        return parts[0] if len(parts) == 1 else np.concatenate([_NO_REPORTS, *parts]), counts
 
     def restart(self) -> None:
         """Start again, as after a power cycle."""
@@ -204,6 +203,8 @@ def _each(run: ReportColumns) -> list[tuple[int, Words]]:
 
 def _bursts(run: ReportColumns) -> list[tuple[int, int, int]]:
     """Join reports that follow each other: (address, first word, end) in the words of the run."""
+    if len(run) == 1:
+        return [(int(run.address[0]), 0, int(run.length[0]))]
     lengths = run.length.astype(np.int64)
     starts = np.cumsum(lengths) - lengths
     begin = run.address.astype(np.int64)
@@ -211,6 +212,14 @@ def _bursts(run: ReportColumns) -> list[tuple[int, int, int]]:
     heads = np.concatenate([[0], breaks])
     stops = np.append(starts[breaks], starts[-1] + lengths[-1])
     return list(zip(begin[heads].tolist(), starts[heads].tolist(), stops.tolist(), strict=True))
+
+
+def _edges(commands: NDArray[np.uint8]) -> list[int]:
+    """Give where runs of one command begin, and the end of the last one."""
+    n = len(commands)
+    if n < 2:
+        return [0, 1][: n + 1]
+    return [0, *(np.flatnonzero(commands[1:] != commands[:-1]) + 1).tolist(), n]
 
 
 def _acks(run: ReportColumns) -> _Rows:

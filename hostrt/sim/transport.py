@@ -11,7 +11,6 @@ Options of both: `answer` (execute, echo or a `.npy`/`.npz` file of prepared out
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from firmware_protocol.requests import (
@@ -24,7 +23,7 @@ from firmware_protocol.requests import (
     Write,
 )
 from hostrt.chip import get_chip
-from hostrt.chip.platform import PLATFORMS
+from hostrt.chip.platform import EVK2, PLATFORMS
 from hostrt.errors import LinkLost, UsageError
 from hostrt.sim.build import SimOptions, build_spu, fault_plan
 from hostrt.sim.evk2 import PRODUCTS, Identity, VirtualEvk2
@@ -132,12 +131,10 @@ def open_virtual_usb(url: BoardUrl) -> Transport:
     from hostrt.sim.usb_backend import SimBackend
     from hostrt.transport.evk2_usb import open_usb
 
-    board = VirtualEvk2(
-        build_spu(url.host or DEFAULT_CHIP, SimOptions.from_url(url)), _identity(url)
-    )
-    port = Port(board, _port_options(url))
-    named = replace(url, options={"chip": board.spu.chip.name, **url.options})
-    return open_usb(named, SimBackend([port]), simulated=True, lock=False)
+    spu = build_spu(url.host or DEFAULT_CHIP, SimOptions.from_url(url))
+    spu.chip.check_platform(EVK2, pll=True)
+    port = Port(VirtualEvk2(spu, _identity(url)), _port_options(url))
+    return open_usb(url, SimBackend([port]), simulated=True, lock=False)
 
 
 def _identity(url: BoardUrl) -> Identity:
