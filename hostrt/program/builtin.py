@@ -11,6 +11,7 @@ from hostrt.program.model import Identity, Program, ProgramSource
 
 LOOPBACK = "LOOPBACK"
 DEFAULT_LENGTH = 32
+_MAX_DIGITS = 9
 
 
 def is_builtin(name: str) -> bool:
@@ -21,8 +22,10 @@ def is_builtin(name: str) -> bool:
 def load_builtin(name: str, chip: str | None) -> Program:
     """Make the program that `name` names: `LOOPBACK` or `LOOPBACK:LENGTH`."""
     _, _, text = name.partition(":")
-    if text and not text.isdigit():
-        raise UsageError(f"{name}: found length {text!r}, expected a number, as in {LOOPBACK}:256")
+    if text and not (text.isdecimal() and len(text) <= _MAX_DIGITS):
+        raise UsageError(
+            f"{name:.40}: found length {text[:20]!r}, expected a number, as in {LOOPBACK}:256"
+        )
     return make_loopback(chip or "spu001", int(text) if text else None, 16)
 
 
@@ -30,7 +33,9 @@ def make_loopback(chip: str, length: int | None, precision: int) -> Program:
     """See `Program.loopback`."""
     target = get_chip(chip)
     try:
-        made = loopback_banks(target.map, length or DEFAULT_LENGTH, precision=precision)
+        made = loopback_banks(
+            target.map, DEFAULT_LENGTH if length is None else length, precision=precision
+        )
     except LocalMisuseError as error:
         raise UsageError(str(error)) from error
     padded = made.n_dwords * 64 // precision

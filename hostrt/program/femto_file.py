@@ -9,14 +9,15 @@ from firmware_protocol.femto_build import FemtoIdentity, build_femto
 from firmware_protocol.femto_iospec import femto_io_of, iospec_of_femto
 from firmware_protocol.femto_layout import ModelType, Part
 from firmware_protocol.iospec import IOSpec
-from hostrt.chip import chip_for_part, get_chip
+from hostrt.chip import CHIP_NAMES, get_chip
 from hostrt.chip.image import Encryption
-from hostrt.errors import ProgramUnsupported, UsageError
+from hostrt.errors import ProgramUnsupported, WrongTarget
 from hostrt.program.intake import format_faults
 from hostrt.program.model import Identity, Program, ProgramSource
 from hostrt.program.sidecar import choose_iospec, choose_salt
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from firmware_protocol.femto import FemtoFile
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 
 DEFAULT_NAME = "generic_model"
 DEFAULT_VERSION = "1.0.0"
+_CHIPS_OF_PART: Mapping[int, tuple[str, ...]] = {
+    Part.SPU001: ("spu001",),
+    Part.SPU150: ("spu150tc1", "spu150"),
+    Part.SPU150_TC1: ("spu150tc1",),
+    Part.SPU150_MP: ("spu150",),
+}
+"""Chips that a part number stands for, the usual one first."""
 
 
 def program_from_femto(data: bytes, path: Path, options: LoadOptions) -> Program:
@@ -38,13 +46,10 @@ def program_from_femto(data: bytes, path: Path, options: LoadOptions) -> Program
         salt, origin = choose_salt(path, options)
         encryption = Encryption(file.spu.key_index, salt)
         notes = (*notes, *origin)
-    try:
-        chip = options.chip or chip_for_part(file.spu.part).name
-    except UsageError as error:
-        raise ProgramUnsupported(f"{path}: {error}", hint="say which with --chip") from error
+    chip = _choose_chip(file, path, options.chip)
     header = file.header
     return Program(
-        chip=get_chip(chip).name,
+        chip=chip,
         banks=banks,
         n_cores=_n_cores(file),
         encryption=encryption,
@@ -84,6 +89,24 @@ def femto_from_program(program: Program) -> bytes:
         userdata=identity.userdata,
     )
     return build_femto(made, program.banks).to_bytes()
+
+
+def _choose_chip(file: FemtoFile, path: Path, named: str | None) -> str:
+    """Take the chip that the part number names, or without one, the only chip with its banks."""
+    wanted = get_chip(named).name if named else None
+    fitting = _CHIPS_OF_PART.get(file.spu.part) or tuple(
+        name
+        for name in CHIP_NAMES
+        if all(get_chip(name).map.has_bank(b.core, b.kind, b.index) for b in file.banks())
+    )
+    if wanted is not None and wanted not in fitting:
+        raise WrongTarget(f"{path} was made for {' or '.join(fitting)}, not for {wanted}")
+    if wanted is None and file.spu.part not in _CHIPS_OF_PART and len(fitting) != 1:
+        raise ProgramUnsupported(
+            f"{path}: part number {file.spu.part} names no chip, it may be {' or '.join(fitting)}",
+            hint="say which with --chip",
+        )
+    return wanted or fitting[0]
 
 
 def _own_version() -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from firmware_protocol.bank_geometry import SPU001_GEOMETRY, SPU150_GEOMETRY
+from firmware_protocol.errors import FormatError
+from firmware_protocol.femto_layout import ModelType
 from firmware_protocol.images import (
     METADATA_MEMBER,
     BankSizes,
+    place_of_member,
     read_images,
     used_banks,
     write_images,
@@ -22,9 +25,10 @@ from firmware_protocol.metadata import (
     format_metadata,
     metadata_from_tree,
 )
-from hostrt.chip import get_chip
+from firmware_protocol.trees import as_int, as_named, as_text
+from hostrt.chip import CHIP_NAMES, get_chip
 from hostrt.chip.image import NOT_ENCRYPTED, Encryption
-from hostrt.errors import ProgramUnsupported
+from hostrt.errors import ProgramUnsupported, WrongTarget
 from hostrt.program.archive import read_zip, write_zip
 from hostrt.program.intake import Budgets, format_faults, read_source
 from hostrt.program.model import Identity, InstructionSet, Program, ProgramSource
@@ -45,7 +49,8 @@ _KEY = "encryption_key_index"
 _ENCRYPTED = "encrypted"
 _CHIP = "chip"
 _IDENTITY = "hostrt_identity"
-_IDENTITY_KEYS = ("name", "version", "tool_version", "model_type", "clock_mhz")
+_READ = (".txt", ".yaml")
+"""Suffixes of the files of a folder that are read; others lie there for other reasons."""
 
 
 def program_from_zip(data: bytes, path: Path, options: LoadOptions) -> Program:
@@ -58,7 +63,7 @@ def program_from_folder(path: Path, options: LoadOptions) -> Program:
     members = {
         item.name: read_source(item, Budgets())[0]
         for item in sorted(path.iterdir())
-        if item.is_file()
+        if item.is_file() and item.name.endswith(_READ)
     }
     return _program(members, path, "folder", options)
 
@@ -82,37 +87,72 @@ def members_of(program: Program) -> dict[str, bytes]:
 
 def images_losses(program: Program) -> list[str]:
     """Say what memory images cannot hold of `program`."""
-    lost = []
-    if program.members is None and program.identity.userdata:
-        lost.append(f"user data ({len(program.identity.userdata)} bytes)")
-    if program.stream is not None:
-        lost.append("register writes of the PROG files that are not part of a plain load")
-    return lost
+    if program.stream is None:
+        return []
+    return ["register writes of the PROG files that are not part of a plain load"]
+
+
+def image_names(folder: Path) -> list[str]:
+    """Name the memory images that lie in a folder."""
+    return sorted(item.name for item in folder.iterdir() if place_of_member(item.name) is not None)
 
 
 def _program(members: Mapping[str, bytes], path: Path, form: str, options: LoadOptions) -> Program:
     with format_faults(str(path)):
         images = read_images(members)
         metadata = _read_metadata(images, path, options)
-        chip = options.chip or str(metadata.extra.get(_CHIP, "")) or _chip_of(images)
+        chip = _choose_chip(images, metadata, path, options.chip)
         banks = tuple(
             bank for bank in used_banks(images, metadata.sizes, _geometry(chip)) if bank.words.size
         )
         own = _iospec(members, metadata, path)
-    iospec, notes = (own, ()) if IOSPEC_MEMBER in members else choose_iospec(path, None, options)
+        identity = _identity(metadata)
+        stored_key = _stored_key(metadata)
+    iospec, notes = _choose_iospec(members, own, path, options)
     program = Program(
-        chip=get_chip(chip).name,
+        chip=chip,
         banks=banks,
         n_cores=len(metadata.sizes.instructions),
         encryption=None,
-        iospec=iospec or own,
-        identity=_identity(metadata),
+        iospec=iospec,
+        identity=identity,
         source=ProgramSource(str(path), form),
-        members=dict(members),
         notes=notes,
     )
-    encryption, more = _encryption(metadata, program, options)
-    return replace(program, encryption=encryption, notes=(*notes, *more))
+    encryption, more = _encryption(metadata, stored_key, program, options)
+    program = replace(program, encryption=encryption, notes=(*notes, *more))
+    kept = _members_to_keep(members, metadata, program, said=_said(options) or iospec is not own)
+    return replace(program, members=kept)
+
+
+def _said(options: LoadOptions) -> bool:
+    told = (options.chip, options.metadata, options.key_index, options.salt)
+    return any(item is not None for item in told)
+
+
+def _members_to_keep(
+    members: Mapping[str, bytes], metadata: Metadata, program: Program, *, said: bool
+) -> dict[str, bytes]:
+    """Give the members as they stand, or with what was said beside them written into them."""
+    if not said:
+        return dict(members)
+    made = _metadata_of(program, _geometry(program.chip))
+    identity = {_IDENTITY: metadata.extra[_IDENTITY]} if _IDENTITY in metadata.extra else {}
+    full = replace(metadata, salt=made.salt, extra={**metadata.extra, **made.extra, **identity})
+    kept = {**members, METADATA_MEMBER: format_metadata(full).encode()}
+    if program.iospec is not None:
+        kept[IOSPEC_MEMBER] = format_iospec(program.iospec).encode()
+    return kept
+
+
+def _choose_iospec(
+    members: Mapping[str, bytes], own: IOSpec, path: Path, options: LoadOptions
+) -> tuple[IOSpec, tuple[str, ...]]:
+    """Take a named IOSpec, the archive's own, one beside it, or what the metadata tell."""
+    if IOSPEC_MEMBER in members and options.iospec is None:
+        return own, ()
+    chosen, notes = choose_iospec(path, own, options, knows_lengths=False)
+    return chosen or own, notes
 
 
 def _read_metadata(images: ImageSet, path: Path, options: LoadOptions) -> Metadata:
@@ -135,27 +175,42 @@ def _iospec(members: Mapping[str, bytes], metadata: Metadata, path: Path) -> IOS
     return iospec_from_metadata(metadata)
 
 
+def _stored_key(metadata: Metadata) -> int | None:
+    if _KEY not in metadata.extra:
+        return NOT_ENCRYPTED if metadata.extra.get(_ENCRYPTED) is False else None
+    return as_int(metadata.extra[_KEY], _KEY, METADATA_MEMBER, most=NOT_ENCRYPTED)
+
+
 def _encryption(
-    metadata: Metadata, program: Program, options: LoadOptions
+    metadata: Metadata, stored_key: int | None, program: Program, options: LoadOptions
 ) -> tuple[Encryption | None, tuple[str, ...]]:
     salt = options.salt if options.salt is not None else metadata.salt
-    if options.key_index is not None:
-        key = options.key_index
-    elif _KEY in metadata.extra:
-        key = int(str(metadata.extra[_KEY]))
-    elif metadata.extra.get(_ENCRYPTED) is False or (
-        program.instruction_set is InstructionSet.OPEN
-    ):
+    key = stored_key if options.key_index is None else options.key_index
+    if key is None and program.instruction_set is InstructionSet.OPEN:
         key = NOT_ENCRYPTED
-    else:
+    if key is None:
         note = "memory images do not store the encryption key index: 0 is assumed"
         return Encryption(0, salt), (note,)
     return (None if key == NOT_ENCRYPTED else Encryption(key, salt)), ()
 
 
-def _chip_of(images: ImageSet) -> str:
+def _choose_chip(images: ImageSet, metadata: Metadata, path: Path, named: str | None) -> str:
+    """Take the chip that hostrt stored, else one of the family that the images are made for.
+
+    Raises:
+        WrongTarget: the chip that was named is another.
+        FormatError: the metadata name no chip that exists.
+    """
+    stored = metadata.extra.get(_CHIP)
+    if stored is not None and stored not in CHIP_NAMES:
+        raise FormatError(METADATA_MEMBER, None, f"chip {stored!r}", f"one of {CHIP_NAMES}")
     has_upper_bits = any(kind is MemoryKind.IM_MSB for _, kind in images.memories)
-    return "spu150tc1" if has_upper_bits else "spu001"
+    family = ("spu150tc1", "spu150") if has_upper_bits else ("spu001",)
+    fitting = family if stored is None else (str(stored),)
+    wanted = get_chip(named).name if named else fitting[0]
+    if wanted not in fitting:
+        raise WrongTarget(f"{path} was made for {' or '.join(fitting)}, not for {wanted}")
+    return wanted
 
 
 def _geometry(chip: str) -> BankGeometry:
@@ -163,17 +218,31 @@ def _geometry(chip: str) -> BankGeometry:
 
 
 def _identity(metadata: Metadata) -> Identity:
-    tree = metadata.extra.get(_IDENTITY)
-    if not isinstance(tree, dict):
-        return Identity()
-    known = {key: tree[key] for key in _IDENTITY_KEYS if key in tree}
+    tree = as_named(metadata.extra.get(_IDENTITY), _IDENTITY, METADATA_MEMBER)
+
+    def text(key: str) -> str:
+        return as_text(tree.get(key, ""), f"{_IDENTITY}.{key}", METADATA_MEMBER)
+
+    def number(key: str, default: int) -> int:
+        value = tree.get(key, default)
+        return as_int(value, f"{_IDENTITY}.{key}", METADATA_MEMBER, most=0xFFFF)
+
+    try:
+        userdata = bytes.fromhex(text("userdata"))
+    except ValueError as error:
+        raise FormatError(METADATA_MEMBER, None, "user data", "hexadecimal digits") from error
     return Identity(
-        name=str(known.get("name", "")),
-        version=str(known.get("version", "")),
-        tool_version=str(known.get("tool_version", "")),
-        model_type=int(known.get("model_type", 10)),
-        clock_mhz=known["clock_mhz"] if isinstance(known.get("clock_mhz"), int) else None,
+        text("name"),
+        text("version"),
+        text("tool_version"),
+        number("model_type", int(ModelType.CUSTOM)),
+        number("clock_mhz", 0) if tree.get("clock_mhz") is not None else None,
+        userdata,
     )
+
+
+def _identity_tree(identity: Identity) -> dict[str, object]:
+    return {**asdict(identity), "userdata": identity.userdata.hex()}
 
 
 def _metadata_of(program: Program, geometry: BankGeometry) -> Metadata:
@@ -200,7 +269,7 @@ def _metadata_of(program: Program, geometry: BankGeometry) -> Metadata:
         _CHIP: program.chip,
     }
     if program.identity != Identity():
-        extra[_IDENTITY] = {key: getattr(program.identity, key) for key in _IDENTITY_KEYS}
+        extra[_IDENTITY] = _identity_tree(program.identity)
     return Metadata(
         BankSizes(sizes(MemoryKind.DM), sizes(MemoryKind.TM), counts),
         {name: _meta_vector(vector, vector.pc) for name, vector in inputs.items()},

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from firmware_protocol.femto_layout import MAGIC
 from firmware_protocol.iospec import iospec_from_tree
 from firmware_protocol.metadata import metadata_from_tree
-from hostrt.errors import ProgramNotFound, ProgramUnsupported
+from hostrt.chip.image import NOT_ENCRYPTED
+from hostrt.errors import ProgramNotFound, ProgramUnsupported, UsageError
 from hostrt.program.builtin import is_builtin, load_builtin
 from hostrt.program.intake import Budgets, format_faults, read_source
 from hostrt.program.yamldoc import load_yaml
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 _PROG_NAME = re.compile(r"(?P<stem>.*?)(?P<side>_[AD])(?P<suffix>\.[^.]*)?", re.IGNORECASE)
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _GZIP_MAGIC = b"\x1f\x8b"
-_TEXT_START = re.compile(rb"\s*(0[xX])?[0-9a-fA-F]{1,8}\r?\n")
+_TEXT_START = re.compile(rb"\s*(0[xX])?[0-9a-fA-F]{1,8}\s*(\n|\Z)")
+_SALT_LIMIT = 1 << 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,16 @@ class LoadOptions:
     metadata: str | Path | None = None
     key_index: int | None = None
     salt: int | None = None
+
+    def __post_init__(self) -> None:
+        key, salt = self.key_index, self.salt
+        if key is not None and not 0 <= key <= NOT_ENCRYPTED:
+            raise UsageError(
+                f"encryption key index {key}, expected 0..{NOT_ENCRYPTED - 1}",
+                hint=f"{NOT_ENCRYPTED} says that the program is not encrypted",
+            )
+        if salt is not None and not 0 <= salt < _SALT_LIMIT:
+            raise UsageError(f"encryption salt {salt:#x}, expected 64 bits")
 
 
 def load_program(path: str | Path | Sequence[str | Path], options: LoadOptions) -> Program:
@@ -92,16 +104,22 @@ def _load_path(path: Path, options: LoadOptions) -> Program:
             hint=f"look into it with: hostrt inspect {path}",
         )
     else:
+        found = f"{data[:5]!r} at the start" if data else "an empty file"
         raise ProgramUnsupported(
-            f"{path}: found {data[:5]!r} at the start, expected a .femto, a .zip of memory images "
-            "or a PROG_A / PROG_D text file",
+            f"{path}: found {found}, expected a .femto, a .zip of memory images or a "
+            "PROG_A / PROG_D text file",
             hint="check that this is the right file and that it was copied whole",
         )
     return replace(program, source=replace(program.source, sha256=digest))
 
 
 def _load_folder(path: Path, options: LoadOptions) -> Program:
-    names = sorted(item.name for item in path.iterdir())
+    try:
+        names = sorted(item.name for item in path.iterdir())
+    except OSError as error:
+        raise ProgramNotFound(
+            f"{path}: folder cannot be read: {error.strerror}", hint="check its permissions"
+        ) from error
     if any(name.endswith("hex.txt") for name in names):
         from hostrt.program.images_file import program_from_folder
 
@@ -110,6 +128,7 @@ def _load_folder(path: Path, options: LoadOptions) -> Program:
     if len(femtos) == 1:
         return _load_path(path / femtos[0], options)
     progs = [name for name in names if name.upper().endswith("PROG_A")]
+    progs = progs or [name for name in names if name == "program_network_A"]
     if len(progs) == 1:
         return _load_prog(path / progs[0], options)
     raise ProgramNotFound(
@@ -124,11 +143,16 @@ def _load_prog(path: Path, options: LoadOptions) -> Program:
     if match is None:
         raise ProgramNotFound(
             f"{path} looks like one half of a PROG pair, but its name does not end in _A or _D",
-            hint="give both files, addresses first: hostrt ... FILE_A FILE_D",
+            hint="give both files, addresses first",
         )
     side, suffix = match["side"], match["suffix"] or ""
     other = {"A": "D", "D": "A", "a": "d", "d": "a"}[side[1]]
     sibling = path.with_name(f"{match['stem']}_{other}{suffix}")
+    if not sibling.exists():
+        raise ProgramNotFound(
+            f"{path} is one half of a PROG pair and there is no {sibling.name} beside it",
+            hint="copy both halves, or give both files, addresses first",
+        )
     return _load_pair(path, sibling, options)
 
 
@@ -140,7 +164,7 @@ def _load_pair(first: Path, second: Path, options: LoadOptions) -> Program:
         first, second = second, first
     a, _ = read_source(first, Budgets())
     d, _ = read_source(second, Budgets())
-    program = program_from_prog(a, d, first, options)
+    program = program_from_prog((a, d), (first, second), options)
     digests = {
         path.name: hashlib.sha256(data).hexdigest() for path, data in ((first, a), (second, d))
     }

@@ -188,8 +188,9 @@ class Program:
     def instruction_set(self) -> InstructionSet:
         """Whose instructions these are, told by the mark in the first instruction word."""
         for bank in self.banks:
-            if bank.core == 0 and bank.kind is MemoryKind.IM and is_open_isa(int(bank.words[0])):
-                return InstructionSet.OPEN
+            if (bank.core, bank.kind) == (0, MemoryKind.IM) and bank.words.size:
+                opens = is_open_isa(int(bank.words[0]))
+                return InstructionSet.OPEN if opens else InstructionSet.VENDOR
         return InstructionSet.VENDOR
 
     @property

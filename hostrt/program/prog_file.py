@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from firmware_protocol.femto_layout import ModelType
 from firmware_protocol.memory import BankImage, MemoryKind
 from firmware_protocol.packing import words_to_dwords
 from firmware_protocol.prog import ProgStream, bursts, flatten, format_prog, parse_prog
@@ -15,7 +16,7 @@ from hostrt.chip.base import Power
 from hostrt.chip.image import Encryption
 from hostrt.chip.platform import EVK2, RTL
 from hostrt.chip.step import Modify, Space, Write
-from hostrt.errors import ProgramUnsupported
+from hostrt.errors import ProgramUnsupported, WrongTarget
 from hostrt.program.intake import format_faults
 from hostrt.program.model import Identity, Program, ProgramSource
 from hostrt.program.sidecar import choose_iospec
@@ -31,12 +32,15 @@ if TYPE_CHECKING:
     from hostrt.program.load import LoadOptions
 
 
-def program_from_prog(a: bytes, d: bytes, path: Path, options: LoadOptions) -> Program:
-    """Read a pair of files: `a` the addresses, `d` the data."""
+def program_from_prog(
+    pair: tuple[bytes, bytes], paths: tuple[Path, Path], options: LoadOptions
+) -> Program:
+    """Read a pair of files: addresses, then data."""
+    path = paths[0]
     with format_faults(str(path)):
-        stream = parse_prog(a, d, names=(path.name, path.name[:-1] + "D"))
+        stream = parse_prog(*pair, names=(str(path), str(paths[1])))
     runs = bursts(stream)
-    chip = get_chip(options.chip) if options.chip else _guess_chip(runs, path)
+    chip = _choose_chip(runs, path, options.chip)
     found = _sort(runs, chip.map)
     iospec, notes = choose_iospec(path, None, options)
     encryption = None
@@ -97,10 +101,12 @@ def prog_losses(program: Program) -> list[str]:
     """Say what PROG files cannot hold of `program`."""
     lost = []
     if program.iospec is not None:
-        lost.append("the I/O specification: keep an iospec.yaml beside the pair")
+        lost.append("the I/O specification: it lies beside the pair in a file of its own")
     identity = program.identity
     if identity.name or identity.version:
         lost.append(f"model name and version ({identity.name} {identity.version})")
+    if identity.model_type != ModelType.CUSTOM:
+        lost.append(f"model type ({identity.model_type})")
     if identity.userdata:
         lost.append(f"user data ({len(identity.userdata)} bytes)")
     if identity.clock_mhz is not None:
@@ -114,15 +120,25 @@ def _boot_steps(program: Program) -> list[Step]:
     return chip.boot(platform, pll=False, encryption=program.encryption)
 
 
-def _guess_chip(runs: list[tuple[int, Words]], path: Path) -> Chip:
-    """Take the chip on which every write lands and every power-up hits a CONF register."""
+def _choose_chip(runs: list[tuple[int, Words]], path: Path, named: str | None) -> Chip:
+    """Take the chip on which every write lands and every power-up hits a CONF register.
+
+    Raises:
+        WrongTarget: the chip that was named is none of those.
+        ProgramUnsupported: no chip fits.
+    """
+    wanted = get_chip(named) if named else None
     fitting = [name for name in CHIP_NAMES if _explains(get_chip(name), runs)]
-    if fitting:
+    if not fitting:
+        raise ProgramUnsupported(
+            f"{path}: its writes load a program into none of {', '.join(CHIP_NAMES)}",
+            hint="check that this is a whole PROG_A file and belongs to the _D file",
+        )
+    if wanted is None:
         return get_chip(fitting[0])
-    raise ProgramUnsupported(
-        f"{path}: its addresses fit the map of none of {', '.join(CHIP_NAMES)}",
-        hint="check that this is a PROG_A file and belongs to the _D file; or say --chip",
-    )
+    if wanted.name not in fitting:
+        raise WrongTarget(f"{path} was made for {' or '.join(fitting)}, not for {wanted.name}")
+    return wanted
 
 
 def _explains(chip: Chip, runs: list[tuple[int, Words]]) -> bool:

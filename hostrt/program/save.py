@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 
 from firmware_protocol.errors import LocalMisuseError
 from firmware_protocol.iospec import format_iospec
-from hostrt.errors import ProgramUnsupported, UsageError
+from hostrt.errors import ProgramUnsupported, StorageError, UsageError
 from hostrt.files import make_folder, write_files
 from hostrt.program.femto_file import femto_from_program, femto_losses
-from hostrt.program.images_file import images_losses, members_of, zip_from_program
+from hostrt.program.images_file import (
+    image_names,
+    images_losses,
+    members_of,
+    zip_from_program,
+)
 from hostrt.program.prog_file import prog_from_program, prog_losses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from hostrt.program.model import Program
 
@@ -59,11 +64,10 @@ def save_program(program: Program, path: str | Path, form: str | None) -> tuple[
             f"{program.source} does not fit into a {form} file: {error}",
             hint="choose another format",
         ) from error
+    if form == "folder":
+        _refuse_strangers(target, files)
     make_folder(target if form == "folder" else target.parent)
     write_files(files)
-    if form == "prog" and program.iospec is not None:
-        # what the pair cannot hold lies beside it under the name that loading looks for
-        write_files({target.parent / "iospec.yaml": format_iospec(program.iospec).encode()})
     return tuple(_LOSSES[form](program))
 
 
@@ -76,4 +80,23 @@ def _render(program: Program, target: Path, form: str) -> dict[Path, bytes]:
         return {target / name: data for name, data in members_of(program).items()}
     a, d = prog_from_program(program)
     stem = target.name[:-2] if target.name.lower().endswith(("_a", "_d")) else target.name
-    return {target.with_name(f"{stem}_A"): a, target.with_name(f"{stem}_D"): d}
+    files = {target.with_name(f"{stem}_A"): a, target.with_name(f"{stem}_D"): d}
+    if program.iospec is not None:
+        # what the pair cannot hold lies beside it under a name that loading looks for
+        files[target.with_name(f"{stem}_iospec.yaml")] = format_iospec(program.iospec).encode()
+    return files
+
+
+def _refuse_strangers(folder: Path, files: Mapping[Path, bytes]) -> None:
+    """Refuse a folder that holds memory images of another program: they would be read too."""
+    strangers = (
+        [name for name in image_names(folder) if folder / name not in files]
+        if folder.is_dir()
+        else []
+    )
+    if strangers:
+        raise StorageError(
+            f"folder {folder} holds memory images already, such as {strangers[0]}",
+            hint="choose a new or empty folder",
+            path=str(folder),
+        )

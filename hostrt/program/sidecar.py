@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from hostrt.errors import HostrtError, ProgramUnsupported
@@ -15,12 +16,18 @@ if TYPE_CHECKING:
 
 
 def choose_iospec(
-    path: Path, own: IOSpec | None, options: LoadOptions
+    path: Path, own: IOSpec | None, options: LoadOptions, *, knows_lengths: bool = True
 ) -> tuple[IOSpec | None, tuple[str, ...]]:
     """Choose between a named IOSpec file, one lying beside the program, and the file's own.
 
     Formats that lose names (`.femto`) are usually delivered with an IOSpec beside them. One that
     was named must fit the program; one that only lies there is left alone when it does not.
+
+    Args:
+        path: the program file.
+        own: what the file itself says about inputs and outputs.
+        options: what the caller said.
+        knows_lengths: `own` tells the model's lengths, not only those padded to whole words.
 
     Returns:
         The IOSpec and what was noticed.
@@ -30,7 +37,7 @@ def choose_iospec(
     """
     if options.iospec is not None:
         spec = read_iospec(options.iospec)
-        fault = _mismatch(spec, own)
+        fault = _mismatch(spec, own, knows_lengths)
         if fault:
             raise ProgramUnsupported(
                 f"{options.iospec} does not belong to {path}: {fault}",
@@ -44,7 +51,7 @@ def choose_iospec(
             spec = read_iospec(candidate)
         except HostrtError as error:
             return own, (f"{candidate.name} beside the program was not used: {error}",)
-        fault = _mismatch(spec, own)
+        fault = _mismatch(spec, own, knows_lengths)
         if fault:
             return own, (f"{candidate.name} beside the program was not used: {fault}",)
         return spec, (f"names come from {candidate.name} beside the program",)
@@ -75,27 +82,32 @@ def choose_salt(path: Path, options: LoadOptions) -> tuple[int, tuple[str, ...]]
 
 
 def _usual_names(path: Path, what: str = "iospec") -> list[Path]:
-    names = [f"{path.stem}_{what}.yaml", f"{what}.yaml"]
+    stems = dict.fromkeys([path.stem, re.sub("_[AD]$", "", path.stem)])
+    names = [*(f"{stem}_{what}.yaml" for stem in stems), f"{what}.yaml"]
     folders = [path.parent]
     if path.parent.name in ("prog", "apb_records"):
         folders += [path.parent.parent, path.parent.parent.parent]
-    return [folder / name for folder in folders for name in names]
+    usual = [folder / name for folder in folders for name in names]
+    # PROG files inside an output folder, whose side-car is named after the model
+    named = [*folders[-1].glob(f"*_{what}.yaml")] if len(folders) > 1 else []
+    return usual + (named if len(named) == 1 else [])
 
 
-def _mismatch(spec: IOSpec, own: IOSpec | None) -> str:
+def _mismatch(spec: IOSpec, own: IOSpec | None, knows_lengths: bool) -> str:
     if own is None:
         return ""
     for side, ours, theirs in (
         ("inputs", own.inputs, spec.inputs),
         ("outputs", own.outputs, spec.outputs),
     ):
-        found = sorted(_shape(vector) for vector in theirs.values())
-        expected = sorted(_shape(vector) for vector in ours.values())
+        found = sorted(_shape(vector, knows_lengths) for vector in theirs.values())
+        expected = sorted(_shape(vector, knows_lengths) for vector in ours.values())
         if found != expected:
-            return f"found {side} {found}, expected {expected} (place, length, bits)"
+            size = "length" if knows_lengths else "words"
+            return f"found {side} {found}, expected {expected} (place, {size}, bits)"
     return ""
 
 
-def _shape(vector: Vector) -> tuple[int, int, int]:
+def _shape(vector: Vector, with_length: bool) -> tuple[int, int, int]:
     place = vector.pc if vector.pc is not None else vector.mailbox_id
-    return (place or 0, vector.length, vector.precision)
+    return (place or 0, vector.length if with_length else vector.words, vector.precision)
