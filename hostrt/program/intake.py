@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +104,8 @@ def _read_file(path: Path, limit: int) -> bytes:
             reason = "not a regular file" if path.exists() else "no such file"
             raise ProgramNotFound(f"{path}: {reason}", hint="check the path", file=str(path))
         with path.open("rb") as stream:
-            return stream.read(limit)
+            # A buffer of `limit` bytes would be reserved whatever the size of the file.
+            return stream.read(min(limit, os.fstat(stream.fileno()).st_size))
     except (OSError, ValueError) as error:
         code = error.errno if isinstance(error, OSError) else errno.EINVAL
         raise ProgramNotFound(
