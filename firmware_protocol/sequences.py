@@ -30,6 +30,12 @@ class SequenceTracker:
         self._arrived: list[dict[str, int]] = []
         self.reset()
 
+    def copy(self) -> SequenceTracker:
+        """Give another tracker in the same state, for trying out what would happen."""
+        other = SequenceTracker(self._spec)
+        other._arrived = [dict(counts) for counts in self._arrived]
+        return other
+
     def reset(self) -> None:
         """Forget everything that was sent."""
         self._arrived = [dict.fromkeys(seq.inputs, 0) for seq in self._answering]

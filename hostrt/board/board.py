@@ -7,6 +7,7 @@ remembers its cause: from then on only `boot` (a hard reset) and `close` are pos
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from contextlib import contextmanager
 from enum import StrEnum
@@ -14,8 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hostrt.board.chunks import chunks
+from hostrt.board.memo import forget
 from hostrt.board.receipt import FrameReply, LoadReceipt
 from hostrt.chip import get_chip
+from hostrt.chip.base import Power
 from hostrt.chip.platform import PLATFORMS
 from hostrt.chip.step import ExecTime, FrameIn, FrameOut, Read, Space, Write
 from hostrt.errors import BoardBroken, BoardFault, LinkError, UsageError, WrongTarget
@@ -26,16 +30,13 @@ if TYPE_CHECKING:
 
     from firmware_protocol.memory import MemoryKind
     from firmware_protocol.words import Words
-    from hostrt.chip.base import Chip, Power
+    from hostrt.chip.base import Chip
     from hostrt.chip.image import Encryption
     from hostrt.chip.step import Step
     from hostrt.program.model import Program
     from hostrt.transport.base import Transport, TransportInfo
 
 logger = logging.getLogger(__name__)
-
-CHUNK_WORDS = 8192
-"""Words between two progress reports: some 600 reports on the EVK2, a few percent of a program."""
 
 _NO_WORDS = np.empty(0, np.uint32)
 
@@ -61,6 +62,7 @@ class Board:
         self.loaded: Program | None = None
         self._state = BoardState.OPEN
         self._cause: BaseException | None = None
+        self._moving = threading.Lock()
 
     @property
     def info(self) -> TransportInfo:
@@ -84,16 +86,19 @@ class Board:
             pll: program the PLL; by default wherever the platform has one.
 
         Raises:
+            UsageError: this chip cannot be booted so on this platform; nothing was sent.
             BoardFault: the clock does not lock or the chip is another one.
             LinkError: the link failed.
         """
         self._require_open()
         with_pll = pll if pll is not None else self._default_pll()
+        # made before the state changes: a boot that cannot be must leave a broken board broken
+        steps = self.chip.boot(self.platform, pll=with_pll, encryption=encryption)
+        forget(self.info)
         self.loaded = None
         self._cause = None
         self._move(BoardState.OPEN)
-        with self._guard():
-            self.execute(self.chip.boot(self.platform, pll=with_pll, encryption=encryption))
+        self.execute(steps)
         self._move(BoardState.BOOTED)
 
     def load(
@@ -112,19 +117,27 @@ class Board:
 
         Raises:
             WrongTarget: the program is for another chip.
+            UsageError: the program does not fit the chip; nothing was sent.
             VerifyFailed: what was read back differs; names core, bank, word, found, expected.
             BoardFault, LinkError: see `boot`.
         """
         self.check_target(program)
+        steps = program.load_steps(self.chip)
         self.boot(encryption=program.encryption)
         started = time.perf_counter()
-        n_words = self._write_all(program.load_steps(self.chip), progress)
+        try:
+            n_words = self._write_all(steps, progress)
+        except BaseException as error:
+            # whoever stops it, `progress` included: half a program must never run
+            self.mark_broken(error)
+            raise
         seconds = time.perf_counter() - started
         if verify:
             self.verify(program)
         self.loaded = program
         self._move(BoardState.LOADED)
-        return LoadReceipt(program.sha256, n_words, seconds, verified=verify)
+        verified = verify and self.info.answers
+        return LoadReceipt(program.sha256, n_words, seconds, verified=verified)
 
     def close(self) -> None:
         """Release the board. Idempotent, never raises, callable from any thread."""
@@ -221,13 +234,21 @@ class Board:
             verify_program(self, program)
 
     def set_power(self, program: Program, power: Power) -> None:
-        """Bring the banks that `program` uses into a power state (sleep keeps their contents)."""
+        """Bring the banks that `program` uses into a power state.
+
+        Asleep they keep their contents; switched off they lose them, and the board its program.
+        """
         image = program.load_image()
         steps: list[Step] = []
         for core in range(image.n_cores):
             for register in self.chip.conf_registers(image, core):
                 steps += self.chip.set_power(register, power)
+        if power is Power.OFF:
+            forget(self.info)
         self.execute(steps)
+        if power is Power.OFF:
+            self.loaded = None
+            self._move(BoardState.BOOTED)
 
     def check_target(self, program: Program) -> None:
         """Raise `WrongTarget` unless `program` was made for this board's chip."""
@@ -239,6 +260,20 @@ class Board:
                 found=program.chip,
                 expected=self.chip.name,
             )
+
+    def check_platform(self) -> None:
+        """Raise `UsageError` when this chip cannot be driven through this kind of board."""
+        self.chip.check_platform(self.platform, pll=self._default_pll())
+
+    def mark_broken(self, cause: BaseException) -> None:
+        """Let nobody use the board before its next boot, because of `cause`.
+
+        For failures that only the caller can see, such as outputs that make no sense.
+        """
+        if self._state is not BoardState.BROKEN:
+            self._cause = cause
+            self.loaded = None
+            self._move(BoardState.BROKEN)
 
     # -- inside ---------------------------------------------------------------------------------
 
@@ -263,7 +298,7 @@ class Board:
         self._require_open()
         if self._state is BoardState.BROKEN:
             raise BoardBroken(
-                f"{self.info.url} failed earlier: {self._cause}",
+                f"{self.info.url} failed earlier: {str(self._cause) or repr(self._cause)}",
                 hint="boot the board again before using it",
             ) from self._cause
 
@@ -272,15 +307,15 @@ class Board:
         try:
             yield
         except (LinkError, BoardFault, KeyboardInterrupt) as error:
-            if self._state not in (BoardState.BROKEN, BoardState.CLOSED):
-                self._cause = error
-                self.loaded = None
-                self._move(BoardState.BROKEN)
+            self.mark_broken(error)
             raise
 
     def _move(self, state: BoardState) -> None:
-        logger.debug("%s: %s -> %s", self.info.url, self._state, state)
-        self._state = state
+        with self._moving:
+            # another thread may have closed the board while this one was at work
+            if self._state is not BoardState.CLOSED:
+                logger.debug("%s: %s -> %s", self.info.url, self._state, state)
+                self._state = state
 
     def __enter__(self) -> Board:
         return self
@@ -294,40 +329,6 @@ class Board:
         self.close()
 
 
-def chunks(steps: Sequence[Step], size: int = CHUNK_WORDS) -> Iterator[list[Step]]:
-    """Cut steps into batches of about `size` words; long writes are split, order is kept."""
-    batch: list[Step] = []
-    room = size
-    for step in steps:
-        if not isinstance(step, Write):
-            batch.append(step)
-            continue
-        for piece in _pieces(step, size):
-            if piece.words.size > room and batch:
-                yield batch
-                batch, room = [], size
-            batch.append(piece)
-            room -= piece.words.size
-    if batch:
-        yield batch
-
-
-def _pieces(step: Write, size: int) -> Iterator[Write]:
-    if step.words.size <= size:
-        yield step
-        return
-    for start in range(0, step.words.size, size):
-        yield Write(
-            step.space,
-            step.address + step.stride * start,
-            step.words[start : start + size],
-            step.stride,
-            idempotent=step.idempotent,
-            register=step.register,
-            comment=step.comment,
-        )
-
-
 def open_board(address: str, *, chip: str | None = None) -> Board:
     """Open the board at `address`.
 
@@ -337,7 +338,7 @@ def open_board(address: str, *, chip: str | None = None) -> Board:
         chip: spoken chip name; by default what the board says, else SPU-001.
 
     Raises:
-        UsageError: the address makes no sense.
+        UsageError: the address makes no sense, or this chip has no such board.
         BoardUnavailable: no such board, in use, or not allowed.
         WrongTarget: the board says it carries another chip than `chip`.
         LinkError: the link could not be set up.
@@ -347,15 +348,21 @@ def open_board(address: str, *, chip: str | None = None) -> Board:
     from hostrt.transport.url import open_transport, parse_url
 
     url = parse_url(address)
+    wanted = get_chip(chip).name if chip else ""
     if chip and url.scheme in ("sim", "evk2+sim") and not url.host:
         url = replace(url, host=chip)
     transport = open_transport(url)
     told = transport.info.chip
-    if chip and told and get_chip(chip).name != told:
+    try:
+        if wanted and told and wanted != told:
+            raise WrongTarget(
+                f"{transport.info.url} carries {get_chip(told).map.title}, not "
+                f"{get_chip(wanted).map.title}",
+                hint="give a program for this chip, or another --board",
+            )
+        board = Board(transport, get_chip(wanted or told or "spu001"))
+        board.check_platform()
+    except BaseException:
         transport.close()
-        raise WrongTarget(
-            f"{transport.info.url} carries {get_chip(told).map.title}, not "
-            f"{get_chip(chip).map.title}",
-            hint="give a program for this chip, or another --board",
-        )
-    return Board(transport, get_chip(chip or told or "spu001"))
+        raise
+    return board

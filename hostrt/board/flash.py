@@ -6,6 +6,7 @@ the SD card, from which the board's firmware loads `0PROG_A` / `0PROG_D` by itse
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,11 @@ import numpy as np
 
 from firmware_protocol.packing import dwords_to_words
 from hostrt.board.board import Board, BoardState
-from hostrt.board.memo import forget, recall, remember
+from hostrt.board.memo import recall, remember
 from hostrt.board.receipt import LoadReceipt
 from hostrt.chip.base import Power
 from hostrt.chip.step import Modify, Read, Space, Wait, Write
-from hostrt.errors import BoardFault, HostrtError, LinkError, StorageError, UsageError
+from hostrt.errors import BoardFault, LinkError, StorageError, UsageError, WrongTarget
 from hostrt.files import write_files
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from hostrt.chip.step import Step
     from hostrt.program.model import Program
+
+logger = logging.getLogger(__name__)
 
 PROBE_DWORDS = 16
 """Words read back from both ends of each bank when checking whether a board holds a program."""
@@ -102,10 +105,13 @@ def flash(
     if not force and holds(board, program):
         board.adopt(program)
         return LoadReceipt(program.sha256, 0, 0.0, verified=False, skipped=True)
-    forget(board.info)
     receipt = board.load(program, verify=_wants_verify(program, verify), progress=progress)
     if board.info.answers:
-        remember(board.info, program.sha256)
+        try:
+            remember(board.info, program.sha256)
+        except StorageError as error:
+            # the note only saves time later: the board itself is as it should be
+            logger.warning("%s; the next flash cannot be skipped", error)
     return receipt
 
 
@@ -156,24 +162,38 @@ def write_sd(program: Program, folder: Path, slot: int) -> tuple[Path, Path]:
     files = {folder / f"{slot}PROG_A": a, folder / f"{slot}PROG_D": d}
     write_files(files)
     for path, data in files.items():
-        if path.read_bytes() != data:
-            raise StorageError(
-                f"{path} reads back differently from what was written",
-                hint="the card is worn out or was removed: use another one",
-            )
+        _require_reads_back(path, data)
     return folder / f"{slot}PROG_A", folder / f"{slot}PROG_D"
 
 
 def state_after(board: Board, error: BaseException) -> str:
     """Say in one sentence what a board holds after flashing ended with `error`."""
+    refused = isinstance(error, UsageError | WrongTarget)
+    if refused and board.state in (BoardState.OPEN, BoardState.LOADED):
+        return "nothing was sent to the board"
     if board.state is BoardState.LOADED:
         return "the board holds the program, complete"
-    if isinstance(error, HostrtError) and isinstance(error, UsageError):
-        return "nothing was sent to the board"
     return (
         "the board holds no usable program; flash it again or run something else: both start with "
         "a hard reset"
     )
+
+
+def _require_reads_back(path: Path, data: bytes) -> None:
+    try:
+        found = path.read_bytes()
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be read back: {error.strerror}",
+            hint="the card was removed or is damaged: write it again",
+            path=str(path),
+        ) from error
+    if found != data:
+        raise StorageError(
+            f"{path} reads back differently from what was written",
+            hint="the card is worn out or was removed: use another one",
+            path=str(path),
+        )
 
 
 def _wants_verify(program: Program, verify: bool | None) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from firmware_protocol.memory import BankImage, MemoryKind
 from firmware_protocol.packing import words_to_dwords
+from hostrt.board.board import BoardState
 from hostrt.chip.base import Power
 from hostrt.chip.selftest import PATTERNS, expected_words
 from hostrt.chip.step import Read, Space
@@ -35,8 +36,9 @@ def verify_program(board: Board, program: Program) -> None:
     n_bad = 0
     first = ""
     for bank in program.banks:
+        mask = _mask(board, bank.core, bank.kind, bank.index)
         found = _read_bank(board, bank.core, bank.kind, bank.index, bank.words.size)
-        bad = np.flatnonzero(found != bank.words)
+        bad = np.flatnonzero((found ^ bank.words) & mask)
         if bad.size and not first:
             at = int(bad[0])
             first = (
@@ -61,10 +63,10 @@ def memory_test(
 ) -> list[str]:
     """Write test patterns into every DM and TM bank and read them back.
 
-    Destroys what is loaded; the board must be booted without encryption.
+    What was loaded is lost; a board that is not just booted is booted first.
 
     Args:
-        board: a booted board.
+        board: an open board, if booted then without encryption.
         cores: cores to test, by default all of the chip.
         patterns: names from `hostrt.chip.selftest.PATTERNS`.
 
@@ -74,6 +76,8 @@ def memory_test(
     Raises:
         VerifyFailed: names bank, pattern, word, found and expected.
     """
+    if board.state is not BoardState.BOOTED:
+        board.boot()
     tested = []
     for core in cores if cores is not None else range(board.chip.map.n_cores):
         regions = [
@@ -87,7 +91,7 @@ def memory_test(
                 words = expected_words(region, pattern)
                 bank = BankImage(core, region.kind, region.index, words)
                 board.execute([board.chip.fill_bank(bank)])
-                mask = np.uint64((1 << region.width_bits) - 1)
+                mask = _mask(board, core, region.kind, region.index)
                 found = _read_bank(board, core, region.kind, region.index, words.size) & mask
                 _require_equal(f"{region.name} pattern {pattern}", found, words, board)
             tested.append(region.name)
@@ -113,12 +117,19 @@ def _read_bank(board: Board, core: int, kind: MemoryKind, index: int, n_dwords: 
     return np.concatenate(parts) if parts else np.empty(0, np.uint64)
 
 
+def _mask(board: Board, core: int, kind: MemoryKind, index: int) -> np.uint64:
+    """Give the bits that a bank really has."""
+    return np.uint64((1 << board.chip.map.region(core, kind, index).width_bits) - 1)
+
+
 def _require_equal(what: str, found: DWords, expected: DWords, board: Board) -> None:
     bad = np.flatnonzero(found != expected)
     if bad.size:
         at = int(bad[0])
-        raise VerifyFailed(
+        failed = VerifyFailed(
             f"{what} word {at}: read back 0x{int(found[at]):016x}, expected "
             f"0x{int(expected[at]):016x} ({bad.size} words differ) on {board.info.url}",
             hint="the memory or the link is faulty: try another cable, then another board",
         )
+        board.mark_broken(failed)
+        raise failed

@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, TypeVar
 
 from firmware_protocol.sequences import SequenceRuleError, SequenceTracker
-from hostrt.errors import SequenceError, UsageError
+from hostrt.errors import FrameError, SequenceError, UsageError
 from hostrt.frames.frames import normalize_inputs
 from hostrt.runner.plan import make_plan
+from hostrt.runner.rounds import rounds_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from hostrt.frames.frames import FrameInputs, Frames
     from hostrt.program.model import Program
     from hostrt.runner.result import RunResult
+    from hostrt.runner.rounds import Round
 
 _Self = TypeVar("_Self", bound="BaseRunner")
 
@@ -47,6 +49,7 @@ class BaseRunner(ABC):
 
     def reset(self) -> None:
         """Bring the model to its initial state; the first call also prepares the runner."""
+        self._ready = False
         self._tracker.reset()
         self._do_reset()
         self._ready = True
@@ -67,6 +70,8 @@ class BaseRunner(ABC):
     ) -> RunResult:
         """Run a sequence of frames.
 
+        Goes on from where the run or step before it left the model; `reset` starts anew.
+
         Args:
             inputs: (T, L) array for a model with one input, {name: (T, L)}, or a list of
                 {name: (L,)}; integers in the range of each input's precision. Latched inputs may
@@ -79,7 +84,7 @@ class BaseRunner(ABC):
 
         Raises:
             FrameError: wrong shape, type, range or number of inputs.
-            SequenceError: the inputs do not complete the model's sequences.
+            SequenceError: an input comes too often, or before earlier outputs were collected.
             HostrtError: what the representation raises; see its runner.
         """
         self._require_ready()
@@ -103,7 +108,7 @@ class BaseRunner(ABC):
         unknown = sorted(set(frame) - {spec.name for spec in specs})
         if unknown:
             known = ", ".join(self.plan.inputs) or "none"
-            raise UsageError(f"unknown input {unknown[0]!r}, the model's inputs are {known}")
+            raise FrameError(f"unknown input {unknown[0]!r}, the model's inputs are {known}")
         frames = normalize_inputs([dict(frame)], specs)
         self._note_sent(frames)
         self._do_send(frames)
@@ -139,6 +144,13 @@ class BaseRunner(ABC):
         input_period_s: float | None,
         on_frame: Callable[[int, int], None] | None,
     ) -> RunResult: ...
+
+    def _rounds(self, frames: Frames) -> list[Round]:
+        """Give the rounds of a run, all before anything is sent: it may be against the rules."""
+        tracker = self._tracker.copy()
+        rounds = list(rounds_of(self.plan, frames, tracker))
+        self._tracker = tracker
+        return rounds
 
     def _note_sent(self, frames: Frames) -> None:
         try:

@@ -11,7 +11,6 @@ import numpy as np
 from hostrt.program.model import Program
 from hostrt.runner.base import BaseRunner
 from hostrt.runner.result import Provenance, RunMetrics, RunResult
-from hostrt.runner.rounds import rounds_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +53,7 @@ class DummyRunner(BaseRunner):
         on_frame: Callable[[int, int], None] | None,
     ) -> RunResult:
         counts = dict.fromkeys(self.plan.outputs, 0)
-        for item in rounds_of(self.plan, frames):
+        for item in self._rounds(frames):
             for name in item.due:
                 counts[name] += 1
             if on_frame is not None:

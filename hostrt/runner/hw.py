@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firmware_protocol.errors import OutputLayoutError, OutputStatusError
-from hostrt.board.board import Board
+from hostrt.board.board import Board, BoardState
 from hostrt.chip.step import FrameOut
-from hostrt.errors import BadStatus, HostrtError, LinkCorrupt
+from hostrt.errors import BadStatus, HostrtError, LinkCorrupt, UsageError
 from hostrt.program.model import Program
 from hostrt.runner.base import BaseRunner
 from hostrt.runner.result import Provenance, RunMetrics, RunResult
-from hostrt.runner.rounds import Round, rounds_of
 from hostrt.runner.target import check_instruction_set, open_for
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from firmware_protocol.words import Words
     from hostrt.chip.step import Step
     from hostrt.frames.frames import Frames
+    from hostrt.runner.rounds import Round
 
 logger = logging.getLogger(__name__)
 
@@ -78,12 +78,15 @@ class HwRunner(BaseRunner):
             program: a Program, a file, or `LOOPBACK`.
             board: open board or address; None: HOSTRT_BOARD, the configuration file, the only
                 board connected, else the simulated board.
-            chip: chip for `LOOPBACK` and files that leave it open.
+            chip: chip for `LOOPBACK` and files that leave it open; by default that of an open
+                board.
             timeout_s: seconds to wait for each frame's output.
             verify: read the program back after loading.
             force: run even where instruction set and board do not seem to match.
         """
         if not isinstance(program, Program):
+            if chip is None and isinstance(board, Board):
+                chip = board.chip.name
             program = Program.load(program, chip=chip)
         super().__init__(program)
         self.timeout_s = timeout_s
@@ -110,6 +113,7 @@ class HwRunner(BaseRunner):
             self._board, self._why = open_for(self.program, address)
             if self._why:
                 logger.warning("board %s (%s)", self._board.info.url, self._why)
+        self._tails.clear()
         check_instruction_set(self._board, self.program, force=self.force)
         self._board.load(self.program, verify=self.verify)
 
@@ -119,12 +123,17 @@ class HwRunner(BaseRunner):
             self._board = None
 
     def _do_send(self, frames: Frames) -> None:
+        self._require_loaded()
         messages = self.plan.encode(frames)
         self.board.frame([FrameOut(words[0]) for words in messages.values()], ())
 
     def _do_receive(self, due: tuple[str, ...]) -> dict[str, NDArray[np.signedinteger]]:
         reply = self.board.frame((), self._tail(due))
-        outputs = self._decode(reply.words[np.newaxis], due)
+        try:
+            outputs = self._decode(reply.words[np.newaxis], due)
+        except HostrtError as error:
+            self.board.mark_broken(error)
+            raise
         return {name: array[0] for name, array in outputs.items()}
 
     def _do_run(
@@ -133,12 +142,17 @@ class HwRunner(BaseRunner):
         input_period_s: float | None,
         on_frame: Callable[[int, int], None] | None,
     ) -> RunResult:
-        # rounds first: a sequence that cannot work must fail before anything is sent
-        rounds = list(rounds_of(self.plan, frames))
+        self._require_loaded()
+        rounds = self._rounds(frames)
         started_at = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
         started = time.perf_counter()
-        collected = self._stream(rounds, frames, on_frame)
-        outputs = self._gather(collected)
+        try:
+            collected = self._stream(rounds, frames, on_frame)
+            outputs = self._gather(collected)
+        except BaseException as error:
+            # stopped in the middle, by whomever: nobody knows what the model has seen
+            self.board.mark_broken(error)
+            raise
         duration_s = time.perf_counter() - started
         return RunResult(
             outputs,
@@ -164,6 +178,9 @@ class HwRunner(BaseRunner):
             tail = self._tail(item.due) if item.due else ()
             try:
                 reply = self.board.frame(outs, tail)
+                if item.due and item.due not in collected.words:
+                    # what fails does so with the first frame, not after an hour of streaming
+                    self._decode(reply.words[np.newaxis], item.due)
             except HostrtError as error:
                 raise type(error)(
                     f"frame {item.frame}: {error.message}",
@@ -178,6 +195,16 @@ class HwRunner(BaseRunner):
             if on_frame is not None:
                 on_frame(item.frame + 1, frames.n_frames)
         return collected
+
+    def _require_loaded(self) -> None:
+        board = self.board
+        running = board.state in (BoardState.OPEN, BoardState.BOOTED, BoardState.LOADED)
+        if running and board.loaded is not self.program:
+            held = repr(board.loaded.name) if board.loaded is not None else "no program"
+            raise UsageError(
+                f"{board.info.url} now holds {held}, the runner needs {self.program.name!r}",
+                hint="call reset() to load it again",
+            )
 
     @staticmethod
     def _message(words: Words, frame: int) -> FrameOut:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from firmware_protocol.sequences import SequenceRuleError, SequenceTracker
+from firmware_protocol.sequences import SequenceRuleError
 from hostrt.errors import SequenceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from firmware_protocol.sequences import SequenceTracker
     from hostrt.frames.frames import Frames
     from hostrt.runner.plan import IoPlan
 
@@ -30,17 +31,21 @@ class Round:
     due: tuple[str, ...]
 
 
-def rounds_of(plan: IoPlan, frames: Frames) -> Iterator[Round]:
+def rounds_of(plan: IoPlan, frames: Frames, tracker: SequenceTracker) -> Iterator[Round]:
     """Give the rounds of a run.
 
     A simple model has one round per frame. Models with several sequences, or with rate changes,
     have a round whenever a sequence is complete, because its outputs must be collected before its
     inputs may come again.
 
+    Args:
+        plan: inputs and outputs.
+        frames: what is to be sent.
+        tracker: what was sent before; afterwards what was sent altogether.
+
     Raises:
-        SequenceError: the inputs given can never complete a sequence, or come too often.
+        SequenceError: an input comes too often, or before earlier outputs were collected.
     """
-    tracker = SequenceTracker(plan.iospec)
     try:
         for index in range(frames.n_frames):
             names = [name for name in frames if index == 0 or not frames.is_sent_once(name)]
