@@ -116,11 +116,9 @@ class UsbLink:
             self._check_open()
             data = self._reader.take(timeout_s)
             if data is None:
-                wanted = min(max(self._expected, 1), BOARD_BUFFERS)
-                data = self._read_packets(wanted, timeout_s)
-                n_packets = len(data) // self._endpoints.packet_bytes
-                # After silence nothing is known about what comes: one report at a time.
-                self._expected = max(self._expected - n_packets, 0) if n_packets == wanted else 0
+                # One at a time: a read that waits for more loses what came when time is up.
+                data = self._read_packets(1, timeout_s)
+                self._expected = max(self._expected - 1, 0) if data else 0
             return data
 
     def close(self) -> None:
