@@ -158,6 +158,10 @@ class Port:
         with self._changed:
             return self._queue[0][0] if self._queue else None
 
+    def backlog(self) -> int:
+        """Give how many packets are under way to a reader."""
+        return len(self._queue)
+
     def unplug(self) -> None:
         """Pull the board; everything under way is lost."""
         with self._changed:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _RECEIVE_BYTES = 1 << 18
 _MOST_UNSENT_BYTES = 1 << 22
+_MOST_BACKLOG = 1 << 14
 _BACKLOG = 4
 _SPIN_S = 300e-6
 _STOP_TIMEOUT_S = 5.0
@@ -110,15 +111,25 @@ class BoardServer:
         connection = _Connection(client, self._session)
         with selectors.DefaultSelector() as selector:
             selector.register(self._woken, selectors.EVENT_READ, _STOP)
-            selector.register(client, selectors.EVENT_READ)
             while connection.flush():
-                selector.modify(client, connection.interests())
+                _watch(selector, client, connection.interests())
                 found = selector.select(connection.patience())
                 if any(key.data == _STOP for key, _ in found):
                     return False
                 if any(events & selectors.EVENT_READ for _, events in found):
                     connection.receive()
         return True
+
+
+def _watch(selector: selectors.BaseSelector, client: socket.socket, events: int) -> None:
+    """Have the selector report `events` of a client from now on; 0 for nothing."""
+    watched = client in selector.get_map()
+    if events and watched:
+        selector.modify(client, events)
+    elif events:
+        selector.register(client, events)
+    elif watched:
+        selector.unregister(client)
 
 
 class _Connection:
@@ -131,10 +142,10 @@ class _Connection:
         self._left = False
 
     def interests(self) -> int:
-        """Give what to wait for; a client that does not read is not listened to either."""
-        if sum(map(len, self._unsent)) > _MOST_UNSENT_BYTES:
-            return selectors.EVENT_WRITE
-        return selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
+        """Give what to wait for; a client far ahead of its answers is not listened to."""
+        unsent = sum(map(len, self._unsent))
+        ahead = unsent > _MOST_UNSENT_BYTES or self._session.backlog() > _MOST_BACKLOG
+        return (selectors.EVENT_WRITE if unsent else 0) | (0 if ahead else selectors.EVENT_READ)
 
     def patience(self) -> float | None:
         """Give how long to wait for the client before something is to be sent."""

@@ -40,6 +40,9 @@ class Session(Protocol):
     def next_due(self) -> float | None:
         """Tell when there will be something to send, None when nothing is under way."""
 
+    def backlog(self) -> int:
+        """Give how many answers wait for their time."""
+
 
 class Evk2Session:
     """EVK2 reports over TCP: exactly 64 bytes each way, nothing around them."""
@@ -81,6 +84,10 @@ class Evk2Session:
     def next_due(self) -> float | None:
         """See `Session.next_due`."""
         return self._port.next_ready()
+
+    def backlog(self) -> int:
+        """See `Session.backlog`."""
+        return self._port.backlog()
 
 
 class ZynqSession:
@@ -141,6 +148,10 @@ class ZynqSession:
     def next_due(self) -> float | None:
         """See `Session.next_due`."""
         return self._queue[0][0] if self._queue else None
+
+    def backlog(self) -> int:
+        """See `Session.backlog`."""
+        return len(self._queue)
 
     def _put(self, when: float, data: bytes) -> None:
         if data:

@@ -6,7 +6,7 @@ USB transport to a virtual EVK2.
 Options of both: `answer` (execute, echo or a `.npy`/`.npz` file of prepared outputs), `program`
 (program file that declares inputs and outputs for echo), `pll` (locks or never). `sim` also knows
 `platform` (evk2, zcu104, rtl); `evk2+sim` knows `usb_speed`, `window`, `serial`, `manufacturer`,
-`product`, `faults`, `seed` and `stale`.
+`product`, `faults`, `seed`, `stale` and `in_buffer` (answers the board holds, 0 any number).
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CHIP = "spu001"
 _POLL_STEPS = 4
+_OPTIONS = frozenset({"answer", "program", "pll", "platform"})
 
 
 class SimTransport(Transport):
@@ -105,6 +106,11 @@ def open_url(url: BoardUrl) -> Transport:
     Raises:
         UsageError: unknown chip or option value.
     """
+    unknown = sorted(set(url.options) - _OPTIONS)
+    if unknown:
+        raise UsageError(
+            f"{url}: no option {', '.join(unknown)}", hint=f"known: {', '.join(sorted(_OPTIONS))}"
+        )
     chip = url.host or DEFAULT_CHIP
     default = "rtl" if chip == "spu150" else "evk2"
     platform = PLATFORMS[url.option("platform", default, tuple(PLATFORMS))]
@@ -150,6 +156,7 @@ def _port_options(url: BoardUrl) -> PortOptions:
     return PortOptions(
         usb_speed=url.option("usb_speed", "unlimited", tuple(SLOTS_S)),
         faults=fault_plan(url.option("faults", ""), whole_number(url, "seed", 0)),
+        in_buffer=whole_number(url, "in_buffer", 0) or None,
         stale=whole_number(url, "stale", 0),
     )
 

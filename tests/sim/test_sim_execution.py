@@ -370,6 +370,8 @@ def test_a_closed_link_says_so() -> None:
 def test_options_that_make_no_sense_are_refused() -> None:
     with pytest.raises(UsageError, match=r"no chip named 'spu9'"):
         opened("spu9")
+    with pytest.raises(UsageError, match=r"no option answr"):
+        opened(answr="echo")
     with pytest.raises(UsageError, match=r"expected one of locks, never"):
         opened(pll="maybe")
     with pytest.raises(UsageError, match=r"needs to know the program's inputs"):

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -166,6 +167,23 @@ def test_a_paced_server_keeps_the_pace_of_its_bus() -> None:
         assert len(talk(server, ack_request(4) * n, 64 * n)) == 64 * n
         took = time.monotonic() - begin
     assert n * 1e-3 <= took < 3 * n * 1e-3
+
+
+@pytest.mark.slow
+def test_a_client_far_ahead_of_its_answers_is_not_listened_to_and_loses_nothing() -> None:
+    n = 300_000
+    with (
+        evk2_echo() as server,
+        socket.create_connection(server.address, timeout=5) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            client.setsockopt(socket.SOL_SOCKET, option, 1 << 16)
+        sending = pool.submit(client.sendall, ack_request(4) * n)
+        time.sleep(0.1)
+        assert not sending.done()
+        assert len(ask(client, b"", 64 * n)) == 64 * n
+        sending.result(5)
 
 
 def test_loopback_runs_over_tcp_on_both_boards() -> None:

@@ -333,7 +333,9 @@ def test_an_unplugged_board_is_gone_for_writer_and_reader() -> None:
         port.read(1, 0.01)
 
 
-@pytest.mark.parametrize("options", [{}, {"window": "8"}, {"usb_speed": "high"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"window": "8"}, {"usb_speed": "high"}, {"in_buffer": "4"}]
+)
 def test_loopback_runs_through_the_whole_usb_transport(options: dict[str, str]) -> None:
     program = loopback_banks(get_chip("spu001").map, 500)
     vector = np.arange(program.n_dwords, dtype=np.uint64)
