@@ -7,6 +7,7 @@ frames on a board), `read` (a program file or archive), `write` (a program file)
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import os
 import socket
@@ -16,6 +17,11 @@ from pathlib import Path
 from typing import Any
 
 ZYNQ_PORT = 7
+PAUSE_S = 0.01
+"""A longer time between two packets is a wait that the client makes, not work."""
+
+sent_at: list[float] = []
+"""When each piece was handed to a TCP connection (`time.perf_counter`)."""
 
 
 def main() -> None:
@@ -45,13 +51,18 @@ def redirect_zynq() -> None:
     if not target:
         return
     host, _, port = target.rpartition(":")
-    connect = socket.socket.connect
+    connect, send = socket.socket.connect, socket.socket.sendall
 
     def connect_elsewhere(self: socket.socket, address: Any) -> None:
         is_board = isinstance(address, tuple) and address[1] == ZYNQ_PORT
         connect(self, (host, int(port)) if is_board else address)
 
+    def send_and_note(self: socket.socket, data: Any) -> None:
+        sent_at.append(time.perf_counter())
+        send(self, data)
+
     socket.socket.connect = connect_elsewhere  # type: ignore[method-assign,assignment]
+    socket.socket.sendall = send_and_note  # type: ignore[method-assign,assignment]
 
 
 def load_program(job: dict[str, Any]) -> Any:
@@ -80,7 +91,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     )
     started = time.perf_counter()
     runner.reset()
-    answer: dict[str, Any] = {"reset_s": time.perf_counter() - started, **report_times()}
+    answer: dict[str, Any] = {"reset_s": time.perf_counter() - started, **times_of_sending()}
     for name in job.get("extras", []):
         answer[name] = extra(name, runner)
     answer |= stream(runner, job["frames"])
@@ -120,10 +131,11 @@ def extra(name: str, runner: Any) -> Any:
     return None
 
 
-def report_times() -> dict[str, Any]:
-    """Say how many reports went out and between which times."""
-    sent = getattr(sys.modules.get("hid"), "sent_at", [])
-    return {"n_reports": len(sent), "reports_s": sent[-1] - sent[0] if sent else 0.0}
+def times_of_sending() -> dict[str, Any]:
+    """Say how often something was sent, and the time between, fixed waits left out."""
+    sent = getattr(sys.modules.get("hid"), "sent_at", []) or sent_at
+    gaps = [later - earlier for earlier, later in itertools.pairwise(sent)]
+    return {"n_sent": len(sent), "busy_s": sum(gap for gap in gaps if gap < PAUSE_S)}
 
 
 def read(job: dict[str, Any]) -> dict[str, Any]:

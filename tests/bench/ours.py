@@ -1,0 +1,135 @@
+"""What hostrt does in the comparison, timed in this process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hostrt.board.board import open_board
+from hostrt.program import Program
+from hostrt.runner.hw import HwRunner
+from tests.bench.material import FRAME_ELEMENTS
+from tests.bench.timing import best_seconds, median_seconds
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ROOT = Path(__file__).parents[2]
+N_FRAMES = 200
+START_REPEATS = 9
+
+_MEMORY = """
+import resource, sys, tracemalloc
+from hostrt.board.board import open_board
+from hostrt.program import Program
+program, address = sys.argv[1:]
+with open_board(address) as board:
+    board.load(Program.loopback())
+    tracemalloc.start()
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    board.load(Program.load(program))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    print(peak, 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - rss))
+"""
+
+
+def load_seconds(path: Path) -> float:
+    """Time reading a program file."""
+    return best_seconds(lambda: Program.load(path))
+
+
+def save_seconds(source: Path, target: Path) -> float:
+    """Time writing a program, read from `source`, as another file."""
+    program = Program.load(source)
+    return best_seconds(lambda: program.save(target))
+
+
+def reference_prog_seconds(path: Path) -> float:
+    """Time a plain loop over the lines of a PROG pair, which is what there is without hostrt."""
+    other = path.with_name(path.name[:-1] + "D")
+
+    def read() -> list[tuple[int, int]]:
+        with path.open() as a, other.open() as d:
+            return [(int(x, 16), int(y, 16)) for x, y in zip(a, d, strict=True)]
+
+    return best_seconds(read, 3)
+
+
+def reference_prog_write_seconds(path: Path, target: Path) -> float:
+    """Time a plain loop that writes the lines of a PROG pair."""
+    other = path.with_name(path.name[:-1] + "D")
+    pairs = [
+        (int(x, 16), int(y, 16))
+        for x, y in zip(path.read_text().split(), other.read_text().split(), strict=True)
+    ]
+
+    def write() -> None:
+        with target.open("w") as a, target.with_suffix(".d").open("w") as d:
+            for address, word in pairs:
+                a.write(f"{address:08x}\n")
+                d.write(f"{word:08x}\n")
+
+    return best_seconds(write, 3)
+
+
+def program_board(address: str, path: Path, repeats: int = 3) -> tuple[float, int]:
+    """Time loading a booted board, fixed waits of the boot left out; best of `repeats`.
+
+    Returns:
+        Seconds, and packets exchanged where the link counts them, else 0.
+    """
+    program = Program.load(path)
+    with open_board(address) as board:
+        seconds = [board.load(program).seconds for _ in range(repeats)]
+        reports = getattr(getattr(board.transport, "stats", None), "reports", 0)
+    return min(seconds), int(reports) // repeats
+
+
+def step_seconds(address: str, path: Path) -> float:
+    """Time one frame from array to array through `step`; the median of many."""
+    frames = iter(_frames(2 * N_FRAMES))
+    with HwRunner(Program.load(path), board=address, force=True) as runner:
+        (name,) = runner.plan.inputs
+        return median_seconds(lambda: runner.step({name: next(frames)}), N_FRAMES)
+
+
+def run_seconds(address: str, path: Path) -> float:
+    """Time a frame inside `run` over many frames."""
+    frames = _frames(N_FRAMES)
+    with HwRunner(Program.load(path), board=address, force=True) as runner:
+        return best_seconds(lambda: runner.run(frames), 3) / N_FRAMES
+
+
+def _frames(n: int) -> NDArray[np.int16]:
+    rng = np.random.default_rng(1)
+    return rng.integers(-9999, 9999, (n, FRAME_ELEMENTS), dtype=np.int16)
+
+
+def start_seconds(*arguments: str) -> float:
+    """Time a process of this interpreter, warm."""
+    command = [sys.executable, *arguments]
+
+    def start() -> None:
+        subprocess.run(command, cwd=ROOT, capture_output=True, timeout=30, check=False)
+
+    start()
+    return median_seconds(start, START_REPEATS)
+
+
+def flash_memory(address: str, path: Path) -> tuple[int, int]:
+    """Give the peak of memory while loading a file and flashing a board elsewhere.
+
+    Returns:
+        Bytes that Python allocated at most, and growth of the process, both beyond what a
+        process needs that did the same with the smallest program.
+    """
+    command = [sys.executable, "-c", _MEMORY, str(path), address]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    peak, growth = json.loads(f"[{done.stdout.strip().replace(' ', ',')}]")
+    return peak, growth
