@@ -133,6 +133,36 @@ def test_faults_of_a_zcu104_count_reply_units(plan: str, n_bytes: int) -> None:
     assert session.gone == (plan == "unplug@1")
 
 
+@pytest.mark.fault
+def test_a_late_or_damaged_unit_of_a_zcu104_is_late_or_damaged() -> None:
+    now = 10.0
+    board = VirtualZcu104(echo_chip("p001_b"))
+    session = ZynqSession(board, FaultPlan.parse("corrupt@1,late@3"), clock=lambda: now)
+    session.received(bytes(8 * 4))
+    good = bytes([0, 0, 0, 0x40, 0x13, 0, 0, 0])
+    came = b"".join(session.ready())
+    changed = int.from_bytes(came[:8], "little") ^ int.from_bytes(good, "little")
+    assert changed.bit_count() == 1
+    assert came[8:] == good
+    due = session.next_due()
+    assert due is not None
+    assert due > now + 1.0
+    now = due
+    assert b"".join(session.ready()) == good * 2
+
+
+@pytest.mark.fault
+def test_a_zcu104_that_resets_forgets_and_answers_the_next_request() -> None:
+    board = VirtualZcu104(echo_chip("p001_b"))
+    board.spu.write(Space.APB, 0x1C, np.array([5], np.uint32))
+    session = ZynqSession(board, FaultPlan.parse("reset@1"))
+    session.received(bytes(8))
+    assert session.ready() == []
+    assert board.spu.read(Space.APB, 0x1C).tolist() == [0]
+    session.received(bytes(8))
+    assert len(session.ready()) == 1
+
+
 def test_a_client_that_leaves_in_the_middle_of_a_report_does_no_harm() -> None:
     with evk2_echo() as server:
         talk(server, bytes(30), 0)

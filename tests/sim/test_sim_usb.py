@@ -138,6 +138,25 @@ def test_claims_exclude_each_other_and_the_kernel() -> None:
     assert second.is_kernel_driver_active(0)
 
 
+def test_what_a_closed_board_was_asked_is_refused() -> None:
+    backend = SimBackend([make_port()], kernel_driver=False)
+    handle = backend.open_device(backend.boards[0])
+    fails_with(errno.ENOENT, -5, lambda: backend.claim_interface(handle, 2))
+    fails_with(errno.ENOENT, -5, lambda: backend.release_interface(handle, 0))
+    buffer = array("B", bytes(64))
+    fails_with(errno.ENOENT, -5, lambda: backend.intr_read(handle, 0x83, 0, buffer, 5))
+    backend.set_configuration(handle, 1)
+    backend.claim_interface(handle, 0)
+    fails_with(errno.ENOENT, -5, lambda: backend.set_interface_altsetting(handle, 0, 1))
+    backend.intr_write(handle, 4, 0, array("B", reports(salts(1))), 100)
+    backend.clear_halt(handle, 0x83)
+    backend.reset_device(handle)
+    fails_with(errno.ETIMEDOUT, -7, lambda: backend.intr_read(handle, 0x83, 0, buffer, 5))
+    backend.close_device(handle)
+    fails_with(errno.ENODEV, -4, lambda: backend.get_configuration(handle))
+    assert backend.boards[0].claims == {}
+
+
 def test_a_transfer_of_several_packets_is_that_many_reports() -> None:
     device = opened(SimBackend([make_port()]))
     assert device.write(4, reports(salts(5))) == 320
