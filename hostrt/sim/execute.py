@@ -226,7 +226,8 @@ def _execute(op: int, view: CoreView, thread: Thread, n: int, fields: tuple[int,
         view.data[view.span(thread.pc, a, n)] = thread.payload[:n]
         thread.payload = thread.payload[n:]
     elif op == Op.COPY:
-        source = view.data[view.span(thread.pc, a, n)].copy()
+        source = view.data[view.span(thread.pc, a, n)]
+        # numpy reads all of an overlapping source before it writes
         view.data[view.span(thread.pc, b, n)] = source
     elif op == Op.SEND:
         thread.outputs.append(output_message(b, view.data[view.span(thread.pc, a, n)]))

@@ -140,3 +140,31 @@ def test_no_program_breaks_the_executor(code: list[int], pc: int) -> None:
     spu.send(input_message(pc, 0, PAYLOAD))
     if spu.output_waits:
         assert int(spu.receive(1)[0]) in set(Status)
+
+
+ANY_REPORT = st.tuples(
+    st.sampled_from([3, 3, 3, 4, 4, 9, 10]),
+    st.integers(0, 14),
+    st.one_of(st.integers(0, 8).map(lambda i: 0x10_0000 + 56 * i), st.integers(0x18, 0x30)),
+    st.binary(min_size=56, max_size=56),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(ANY_REPORT, max_size=25))
+def test_a_batch_of_reports_does_what_the_reports_do_one_by_one(
+    fields: list[tuple[int, int, int, bytes]],
+) -> None:
+    reports = [
+        bytes([command, 0, n, 0]) + address.to_bytes(4, "little") + data
+        for command, n, address, data in fields
+    ]
+    boards = [VirtualEvk2(SimulatedSpu(get_chip("spu001"))) for _ in range(2)]
+    for board in boards:
+        for bank in board.spu.memories.banks:
+            bank.powered = True
+    together = boards[0].exchange(b"".join(reports))[0].tobytes()
+    one_by_one = b"".join(boards[1].exchange(report)[0].tobytes() for report in reports)
+    assert together == one_by_one
+    words = [board.spu.read(Space.APB, 0x10_0000, 200).tolist() for board in boards]
+    assert words[0] == words[1]

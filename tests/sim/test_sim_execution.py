@@ -64,6 +64,10 @@ def data_bank(n: int = 64, index: int = 0) -> BankImage:
     return BankImage(0, MemoryKind.DM, index, np.zeros(n, np.uint64))
 
 
+def core_1_bank() -> BankImage:
+    return BankImage(1, MemoryKind.DM, 0, np.zeros(8000, np.uint64))
+
+
 def run(link: SimTransport, payload: DWords = VECTOR, pc: int = 1, core: int = 0) -> Words:
     """Send one message and give everything that is queued, as 32-bit words."""
     link.spu.send(input_message(pc, core, payload))
@@ -288,6 +292,15 @@ def test_each_core_runs_its_own_program() -> None:
         assert split_outputs(run(link, core=1)[:10], {2: 4})[2].tolist() == VECTOR.tolist()
         assert run(link, core=0)[:1].tolist() == [Status.BAD_MESSAGE]
         assert run(link, core=9).size == 0
+
+
+def test_a_frame_takes_as_long_as_its_busiest_core() -> None:
+    slow = (encode(Op.RECV, n=8000), encode(Op.HALT))
+    with opened() as link:
+        boot(link, (code_bank(*slow), code_bank(*slow, core=1), data_bank(8000), core_1_bank()))
+        run(link, np.zeros(8000, np.uint64), core=0)
+        run(link, np.zeros(8000, np.uint64), core=1)
+        assert link.spu.exec_time_us == round((4 + 2 + 8000 + 1) / 150.011904)
 
 
 @settings(max_examples=40, deadline=None)
