@@ -2,9 +2,9 @@
 
     pytest hil --board evk2
 
-Tests that use the fixtures `board` or `hw_runner`, or carry the marker `hil`, run on the board
-named by `--board` and are skipped with a reason when none is named. They never fall back to a
-stand-in; naming a simulated board explicitly is how they run without hardware.
+Tests that use the fixtures `board`, `hw_runner` or `board_url`, or carry the marker `hil`, run on
+the board named by `--board` and are skipped with a reason when none is named. They never fall back
+to a stand-in; naming a simulated board explicitly is how they run without hardware.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark every test that uses a board, and skip them all when none is named."""
     for item in items:
-        if {"board", "hw_runner"} & set(getattr(item, "fixturenames", ())):
+        # every fixture here needs the address; somebody else's fixture called `board` does not
+        if "board_url" in getattr(item, "fixturenames", ()):
             item.add_marker("hil")
     if config.getoption("--board") is None:
         skip = pytest.mark.skip(reason=_NO_BOARD)
