@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from firmware_protocol.femto_layout import ModelType
+
 if TYPE_CHECKING:
     from hostrt.program.model import Program
+
+
+_ALWAYS_SAID = ("chip", "cores", "encryption", "register writes")
+"""What every format can say, so that its absence means something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +74,12 @@ class ProgramDifference:
 
 
 def compare_programs(a: Program, b: Program) -> ProgramDifference:
-    """Compare two programs bank by bank and word by word; where they came from does not count."""
-    pairs = {
+    """Compare two programs bank by bank and word by word; where they came from does not count.
+
+    Between two formats, what one of them cannot say (names, clock, user data) is no difference.
+    """
+    alike = a.source.format == b.source.format
+    pairs: dict[str, tuple[object, object]] = {
         "chip": (a.chip, b.chip),
         "cores": (a.n_cores, b.n_cores),
         "encryption": (a.encryption, b.encryption),
@@ -78,9 +88,14 @@ def compare_programs(a: Program, b: Program) -> ProgramDifference:
         "model type": (a.identity.model_type, b.identity.model_type),
         "clock (MHz)": (a.identity.clock_mhz, b.identity.clock_mhz),
         "user data": (a.identity.userdata.hex(), b.identity.userdata.hex()),
-        "I/O specification": (_io(a), _io(b)),
+        "I/O specification": (_io(a, with_names=alike), _io(b, with_names=alike)),
+        "register writes": (_writes(a), _writes(b)),
     }
-    fields = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    fields = {
+        name: pair
+        for name, pair in pairs.items()
+        if pair[0] != pair[1] and (alike or name in _ALWAYS_SAID or not any(map(_is_unsaid, pair)))
+    }
     return ProgramDifference(fields, tuple(_banks(a, b)))
 
 
@@ -106,15 +121,24 @@ def _banks(a: Program, b: Program) -> list[BankDifference]:
     return found
 
 
-def _io(program: Program) -> str:
+def _io(program: Program, *, with_names: bool) -> str:
     spec = program.iospec
     if spec is None:
-        return "none"
-    vectors = [
-        f"{key}: {v.length} x {v.precision} bit"
-        for key, v in (*spec.inputs.items(), *spec.outputs.items())
-    ]
-    return ", ".join(vectors)
+        return ""
+    placed = [(key, v, f"pc {v.pc}") for key, v in spec.inputs.items()]
+    placed += [(key, v, f"mailbox {v.mailbox_id}") for key, v in spec.outputs.items()]
+    return ", ".join(
+        (f"{key}: " if with_names else "") + f"{v.length} x {v.precision} bit at {place}"
+        for key, v, place in placed
+    )
+
+
+def _writes(program: Program) -> str:
+    return "plain load" if program.stream is None else f"{len(program.stream)} as they stand"
+
+
+def _is_unsaid(value: object) -> bool:
+    return value in ("", None, int(ModelType.CUSTOM))
 
 
 def _hex(value: int | None) -> str | None:
