@@ -143,15 +143,15 @@ def test_no_program_breaks_the_executor(code: list[int], pc: int) -> None:
 
 
 ANY_REPORT = st.tuples(
-    st.sampled_from([3, 3, 3, 4, 4, 9, 10]),
-    st.integers(0, 14),
-    st.one_of(st.integers(0, 8).map(lambda i: 0x10_0000 + 56 * i), st.integers(0x18, 0x30)),
+    st.sampled_from([3, 3, 4, 9]),
+    st.sampled_from([0, 1, 13, 14]),
+    st.sampled_from([0x10_0000, 0x10_0034, 0x10_0038, 0x10_0070, 0x1C]),
     st.binary(min_size=56, max_size=56),
 )
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(ANY_REPORT, max_size=25))
+@given(st.lists(ANY_REPORT, min_size=8, max_size=25))
 def test_a_batch_of_reports_does_what_the_reports_do_one_by_one(
     fields: list[tuple[int, int, int, bytes]],
 ) -> None:
