@@ -1,7 +1,7 @@
 """Runs in the peer's interpreter: one job as JSON on standard input, its answer on standard output.
 
 The vendor's packages are used through their public calls alone. Jobs: `run` (reset, program,
-frames on a board), `read` (a program file or archive), `write` (a program file).
+frames on a board), `read` (a program file or archive), `write` (a program file), `command_line`.
 """
 
 from __future__ import annotations
@@ -184,7 +184,17 @@ def write(job: dict[str, Any]) -> dict[str, Any]:
     return {"seconds": seconds, "path": path}
 
 
-JOBS = {"run": run, "read": read, "write": write}
+def command_line(job: dict[str, Any]) -> dict[str, Any]:
+    """Do what the vendor's command line does with a program file, on a board."""
+    femtodriver = importlib.import_module("femtodriver")
+    yaml = importlib.import_module("yaml")
+    with femtodriver.Femtodriver() as tool:
+        tool.run(model=job["program"], output_dir="out", runners="hw", hardware=job["platform"])
+    (metrics,) = Path("out").rglob("run_metrics.yaml")
+    return {"folder": str(metrics.parent.resolve()), "metrics": yaml.safe_load(metrics.read_text())}
+
+
+JOBS = {"command_line": command_line, "run": run, "read": read, "write": write}
 
 if __name__ == "__main__":
     main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,6 @@ from tests.peer.test_peer_files import assert_same_memories, capacities_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.peer.calls import Boards
 
@@ -140,3 +140,17 @@ def test_a_board_of_old_firmware_is_not_asked_for_execution_times(
 
     assert answer["outputs"] == outputs
     assert answer["metrics"]["Latency (s)"] == -1.0
+
+
+def test_the_vendor_command_line_runs_on_a_virtual_board_and_hostrt_reads_its_folder(
+    spu_data: Path, peer: Peer, boards: Serve
+) -> None:
+    program = spu_data / "programs" / "p001_a" / "p001_a.femto"
+    job = {"do": "command_line", "program": str(program), "platform": "evk2"}
+
+    answer = peer(job, boards=boards(program))
+
+    assert answer["metrics"]["Frames Simulated"] == 2
+    assert answer["metrics"]["Latency (s)"] == pytest.approx(EXEC_TIME_S)
+    (exported,) = Path(answer["folder"]).glob("*.femto")
+    assert Program.load(exported).banks == Program.load(program).banks
