@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from hostrt.transport.url import BoardUrl
 
 _YES_NO = ("no", "yes")
-_SLOT_S = 0.005
+_SLOT_S = 0.002
+"""Twice this without a report counts as quiet; a fence asks again when it was wrong."""
 
 
 def open_url(url: BoardUrl) -> Evk2Transport:
@@ -38,6 +39,7 @@ def open_url(url: BoardUrl) -> Evk2Transport:
         UsageError: an option makes no sense, or host or port is missing.
         BoardNotFound: nothing answers there.
     """
+    url.allow("window", "timeout", "connect", "chip", "exec_time", "simulated", "pack")
     chip = url.options.get("chip", "")
     options = evk2_options(url, pipelines=True, chip=chip, slot_s=_SLOT_S)
     info = TransportInfo(

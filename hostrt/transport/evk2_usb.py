@@ -195,6 +195,7 @@ def open_url(url: BoardUrl) -> Evk2Transport:
         UsageError: an option makes no sense.
         BoardUnavailable: see `open_usb`.
     """
+    url.allow("product", "window", "timeout", "pack", "chip")
     return open_usb(url)
 
 
@@ -240,7 +241,7 @@ def open_usb(
         slot_s = max(endpoints.interval_s, _DRAIN_SLOT_S)
         options = evk2_options(url, pipelines=simulated, chip=chip, slot_s=slot_s)
         release = undo.pop_all().close
-        link = UsbLink(board.device, endpoints, info.url, release)
+        link = UsbLink(board.device, endpoints, info.url, release, timeout_s=options.timeout_s)
     try:
         return Evk2Transport(link, info, options)
     except BaseException:

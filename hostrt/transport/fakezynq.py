@@ -100,6 +100,7 @@ def open_url(url: BoardUrl) -> FakeZynqTransport:
     Raises:
         UsageError: the file cannot be read, or does not hold integers in one or two axes.
     """
+    url.allow("values")
     file = url.options.get("values", "")
     if not file:
         return FakeZynqTransport(url=str(url))

@@ -8,6 +8,7 @@ recording survives the process that makes it.
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,7 @@ class RecordingFile:
         self.path = path
         self._form = form
         self._is_empty = True
+        self._lock = threading.Lock()
         try:
             self._file = path.open("wb", buffering=1 << 20)
         except OSError as error:
@@ -77,17 +79,21 @@ class RecordingFile:
         self._put(b"".join(texts))
 
     def close(self) -> None:
-        """Close the file; never raises, everything is written already."""
-        self._file.close()
+        """Close the file; never raises, everything is written already. What follows is dropped."""
+        with self._lock:
+            self._file.close()
 
     def _put(self, data: bytes) -> None:
-        try:
-            self._file.write(data)
-            self._file.flush()
-        except (OSError, ValueError) as error:
-            raise self._cannot(error) from error
+        with self._lock:
+            if self._file.closed:
+                return
+            try:
+                self._file.write(data)
+                self._file.flush()
+            except OSError as error:
+                raise self._cannot(error) from error
 
-    def _cannot(self, error: Exception) -> StorageError:
+    def _cannot(self, error: OSError) -> StorageError:
         return StorageError(
             f"{self.path}: the recording cannot be written: {error}",
             hint="free some space or record to another file",

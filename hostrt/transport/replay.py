@@ -178,6 +178,7 @@ def open_url(url: BoardUrl) -> ReplayTransport:
         UsageError: no such file, or an option makes no sense.
         ProgramCorrupt: it is no recording.
     """
+    url.allow("platform", "chip")
     recording = read_recording(url.host + url.path)
     known = {field.name for field in fields(TransportInfo)}
     told = {name: value for name, value in recording.info.items() if name in known}

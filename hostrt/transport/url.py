@@ -9,6 +9,7 @@ an entry point of the group `hostrt.transports`; the built-in ones are registere
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
@@ -60,6 +61,18 @@ class BoardUrl:
                 f"{self}: option {name}={value!r}, expected one of {', '.join(allowed)}"
             )
         return value
+
+    def allow(self, *names: str) -> None:
+        """Insist that every option is one of `names`.
+
+        Raises:
+            UsageError: an option that this board type does not have, such as a misspelt one.
+        """
+        for name in self.options:
+            if name not in names:
+                close = get_close_matches(name, names, 1)
+                hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+                raise UsageError(f"{self}: no option {name!r} for {self.scheme}", hint=hint)
 
 
 def parse_url(text: str) -> BoardUrl:

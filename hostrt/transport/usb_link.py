@@ -65,7 +65,13 @@ class UsbLink:
     """A `PacketLink` over a claimed interface."""
 
     def __init__(
-        self, device: UsbDevice, endpoints: Endpoints, name: str, release: Callable[[], None]
+        self,
+        device: UsbDevice,
+        endpoints: Endpoints,
+        name: str,
+        release: Callable[[], None],
+        *,
+        timeout_s: float = 1.0,
     ) -> None:
         """Take over a device.
 
@@ -74,6 +80,8 @@ class UsbLink:
             endpoints: where to read and write.
             name: address of the board, for messages.
             release: gives everything back; called once, when nothing uses the device any more.
+            timeout_s: after this much silence the caller asks again. A read of several reports
+                has to be over by then, or it would swallow the first new answers.
         """
         self._device = device
         self._endpoints = endpoints
@@ -82,7 +90,9 @@ class UsbLink:
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._expected = 0
-        self._reader = _Reader(self._read_packets, endpoints.packet_bytes)
+        self._reader = _Reader(
+            self._read_packets, endpoints.packet_bytes, min(READ_SLICE_S, timeout_s / 2)
+        )
 
     def write(self, packets: bytes | memoryview, n_answers: int) -> None:
         """Send reports; several ones go out in one transfer."""
@@ -169,8 +179,11 @@ class UsbLink:
 class _Reader:
     """A thread that reads as many packets as were announced, then rests."""
 
-    def __init__(self, read_packets: Callable[[int, float], bytes], packet_bytes: int) -> None:
+    def __init__(
+        self, read_packets: Callable[[int, float], bytes], packet_bytes: int, slice_s: float
+    ) -> None:
         self._read_packets = read_packets
+        self._slice_s = slice_s
         self._packet_bytes = packet_bytes
         self._condition = threading.Condition()
         self._arrived: queue.SimpleQueue[bytes | HostrtError] = queue.SimpleQueue()
@@ -233,7 +246,7 @@ class _Reader:
                     return
                 wanted = min(self._expected, self._most)
             try:
-                data = self._read_packets(wanted, READ_SLICE_S)
+                data = self._read_packets(wanted, self._slice_s)
             except HostrtError as error:
                 self._rest(0)
                 self._arrived.put(error)

@@ -76,9 +76,9 @@ def test_evk2_survives_or_names_every_fault(fault: Fault, kind: str, window: int
     board = TinyEvk2()
     board.apb[0x4_0000 : 0x4_0000 + WORDS.size] = WORDS
     with TcpServer(board) as server:
-        url = f"evk2+tcp://{server.place}?simulated=yes&timeout=0.03&window={window}"
+        url = f"evk2+tcp://{server.place}?simulated=yes&timeout=0.02&window={window}"
         # The fault hits the third answer: an acknowledgement or data in the middle of things.
-        with open_transport(f"faulty+{url}&plan={fault}@3&late=0.06") as transport:
+        with open_transport(f"faulty+{url}&plan={fault}@3&late=0.04") as transport:
             error = run(transport, TRAFFIC[kind])
             if fault in ALWAYS_FATAL:
                 expected = LinkTimeout if fault is Fault.SILENCE else LinkLost
@@ -146,9 +146,9 @@ def test_zcu104_survives_or_names_every_fault(fault: Fault, kind: str) -> None:
     board = TinyZynq()
     board.apb[0x4_0000 : 0x4_0000 + WORDS.size] = WORDS
     with TcpServer(board) as server:
-        url = f"zcu104://{server.place}?simulated=yes&timeout=0.03"
+        url = f"zcu104://{server.place}?simulated=yes&timeout=0.02"
         steps = [*TRAFFIC[kind], BACK] if kind == "load" else TRAFFIC[kind]
-        with open_transport(f"faulty+{url}&plan={fault}@1&late=0.06&seed=5") as transport:
+        with open_transport(f"faulty+{url}&plan={fault}@1&late=0.04&seed=5") as transport:
             try:
                 error = run(transport, steps)
             except AssertionError:
@@ -164,7 +164,7 @@ def test_zcu104_survives_or_names_every_fault(fault: Fault, kind: str) -> None:
             if fault is Fault.SPLIT:
                 assert error is None
             if fault not in ALWAYS_FATAL:
-                time.sleep(0.07 if fault is Fault.LATE else 0.0)
+                time.sleep(0.05 if fault is Fault.LATE else 0.0)
                 assert run(transport, [LOAD, BACK]) is None
         with open_transport(url) as transport:
             assert run(transport, [LOAD, BACK]) is None

@@ -11,7 +11,7 @@ from firmware_protocol.requests import ExecTime, Read, Space, Write
 from hostrt.errors import BoardNotFound, LinkLost, UsageError
 from hostrt.testing.transport_contract import TransportContract
 from hostrt.transport import evk2_tcp, zcu104_tcp
-from hostrt.transport.url import parse_url
+from hostrt.transport.url import open_transport, parse_url
 from tests.transport.boards import EXEC_TIME_US, TcpServer, TinyEvk2, TinyZynq
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def test_nobody_listening_is_board_not_found_with_the_address(scheme: str) -> No
         port = listener.getsockname()[1]
     module = evk2_tcp if scheme == "evk2+tcp" else zcu104_tcp
     with pytest.raises(BoardNotFound, match=str(port)):
-        module.open_url(parse_url(f"{scheme}://127.0.0.1:{port}?lock=no"))
+        module.open_url(parse_url(f"{scheme}://127.0.0.1:{port}?simulated=yes"))
 
 
 @pytest.mark.parametrize(
@@ -157,3 +157,13 @@ def test_a_frame_over_tcp_waits_for_no_delayed_acknowledgement() -> None:
         for _ in range(20):
             transport.execute([Write(Space.APB, 0x40, np.ones(30, np.uint32)), Read(Space.APB, 0)])
         assert time.monotonic() - started < 0.4
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["evk2://?windw=8", "zcu104://h?timeuot=1", "fakezynq://?value=x", "replay:///x?chp=y"],
+)
+def test_a_misspelt_option_is_refused_with_the_right_spelling(address: str) -> None:
+    with pytest.raises(UsageError, match="no option") as caught:
+        open_transport(address)
+    assert "did you mean" in caught.value.hint
