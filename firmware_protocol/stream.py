@@ -143,12 +143,13 @@ def split_output_frames(words: Words, expected: Mapping[int, int]) -> dict[int, 
 
 def _open_message(header: int, expected: Mapping[int, int], seen: Mapping[int, DWords]) -> int:
     mailbox, status = header >> 32, header & 0xFFFF_FFFF
+    # first the status: a failed frame need not come from a mailbox that anybody knows
+    if status != STATUS_OK:
+        raise OutputStatusError(mailbox, status, STATUS_OK)
     if mailbox not in expected:
         raise OutputLayoutError(_REQUEST, f"mailbox {mailbox}", f"one of {sorted(expected)}")
     if mailbox in seen:
         raise OutputLayoutError(_REQUEST, f"mailbox {mailbox} twice", "each mailbox once")
-    if status != STATUS_OK:
-        raise OutputStatusError(mailbox, status, STATUS_OK)
     return mailbox
 
 

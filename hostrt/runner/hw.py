@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firmware_protocol.errors import OutputLayoutError, OutputStatusError
+from firmware_protocol.open_isa import describe_status
 from hostrt.board.board import Board, BoardState
 from hostrt.chip.step import FrameOut
 from hostrt.errors import BadStatus, HostrtError, LinkCorrupt, UsageError
-from hostrt.program.model import Program
+from hostrt.program.model import InstructionSet, Program
 from hostrt.runner.base import BaseRunner
 from hostrt.runner.result import Provenance, RunMetrics, RunResult
 from hostrt.runner.target import check_instruction_set, open_for
@@ -239,11 +240,13 @@ class HwRunner(BaseRunner):
         try:
             return self.plan.decode(words, due)
         except OutputStatusError as error:
+            meaning = ""
+            if self.program.instruction_set is InstructionSet.OPEN:
+                meaning = f" ({describe_status(error.status)})"
             raise BadStatus(
-                f"{error} on {self.board.info.url}",
+                f"{error}{meaning} on {self.board.info.url}",
                 hint="the chip could not process the frame: check that the program is whole "
-                "(hostrt flash --verify) and meant for this chip; on a simulated board the status "
-                "is explained by: hostrt explain open-isa",
+                "(hostrt flash --verify) and meant for this chip",
             ) from error
         except OutputLayoutError as error:
             raise LinkCorrupt(

@@ -114,7 +114,7 @@ def test_a_failed_status_in_a_later_frame_is_found() -> None:
     [
         (output_message(1, np.zeros(2, np.uint64)), "mailbox 1"),
         (output_message(0, np.zeros(1, np.uint64)), "1 payload words"),
-        (output_message(0, np.zeros(3, np.uint64)), "twice"),
+        (output_message(0, np.full(3, 0x1F, np.uint64)), "twice"),
         (output_message(0, np.full(3, 0x9_0000_001F, np.uint64)), "mailbox 9"),
         (np.tile(output_message(0, np.zeros(2, np.uint64)), 2), "twice"),
         (output_message(0, np.zeros(2, np.uint64))[:-1], "even"),
