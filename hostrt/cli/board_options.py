@@ -60,8 +60,21 @@ def board_address(arguments: argparse.Namespace) -> str | None:
             raise UsageError(f"--dummy-output-file goes with fakezynq, found {board or 'no board'}")
         from urllib.parse import quote
 
-        board = f"{board}{'&' if '?' in board else '://?'}values={quote(dummy)}"
+        joint = "&" if "?" in board else "?" if "://" in board else "://?"
+        board = f"{board}{joint}values={quote(dummy)}"
     return board
+
+
+def chip_of_board(arguments: argparse.Namespace) -> str | None:
+    """Give the chip that the arguments name: by --chip, or in an address as `sim://spu150`."""
+    if arguments.chip is not None or "://" not in (arguments.board or ""):
+        chip: str | None = arguments.chip
+        return chip
+    from hostrt.chip import CHIP_NAMES
+    from hostrt.transport.url import parse_url
+
+    host = parse_url(arguments.board).host
+    return host if host in CHIP_NAMES else None
 
 
 def open_named_board(arguments: argparse.Namespace, program: Program) -> Board:

@@ -59,6 +59,8 @@ def export_program(program: Program, folder: Path, *, slot: int = 0) -> list[Pat
     stem = f"{_safe(program.name)}_{program.chip}"
     records = folder / RECORDS
     make_folder(records)
+    # first, because it knows which slots there are
+    on_card = write_sd(program, records, slot)
     program.save(folder / f"{stem}.femto")
     files = {folder / f"{stem}_metadata.yaml": members_of(program)["metadata.yaml"]}
     if program.iospec is not None:
@@ -72,7 +74,7 @@ def export_program(program: Program, folder: Path, *, slot: int = 0) -> list[Pat
                 records / f"{name}_{side}": data for side, data in zip("AD", pair, strict=True)
             }
     write_files(files)
-    return [folder / f"{stem}.femto", *files, *write_sd(program, records, slot)]
+    return [folder / f"{stem}.femto", *files, *on_card]
 
 
 def _safe(name: str) -> str:

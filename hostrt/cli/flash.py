@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hostrt.cli.board_options import add_board_options, open_named_board
+from hostrt.cli.board_options import add_board_options, chip_of_board, open_named_board
 from hostrt.cli.output import note, print_json, progress
 from hostrt.cli.program_options import add_program_options, load_program
 
@@ -37,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Flash one program."""
+    arguments.chip = chip_of_board(arguments)
     program = load_program(arguments, arguments.file)
     for item in program.notes:
         note(f"note: {item}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _is_gzip(path: Path) -> bool:
     try:
+        # opening a FIFO would wait for someone to write into it
+        if not path.is_file():
+            return False
         with path.open("rb") as stream:
             return stream.read(2) == _GZIP_MAGIC
     except OSError:
@@ -128,8 +132,9 @@ def _bundle(arguments: argparse.Namespace) -> int:
 
     bundle = load_bundle(arguments.file[0])
     tree = bundle.to_json()
-    if arguments.clock_mhz:
-        tree["layer_times_s"] = bundle.layer_times(arguments.clock_mhz * 1e6)
+    if arguments.clock_mhz is not None:
+        times = bundle.layer_times(arguments.clock_mhz * 1e6)
+        tree["layer_times"] = [asdict(item) for item in times]
     if arguments.json:
         print_json(tree)
     else:
@@ -138,7 +143,7 @@ def _bundle(arguments: argparse.Namespace) -> int:
 
 
 def _print_bundle(bundle: Bundle, tree: dict[str, object], clock_mhz: float | None) -> None:
-    print(f"{arguments_name(tree)}: bundle for an MLA accelerator")
+    print(f"{tree['model']}: bundle for an MLA accelerator")
     batch = tree["batch"]
     if isinstance(batch, dict):
         print(f"batch: {batch['desired']} desired, {batch['actual']} actual")
@@ -165,8 +170,3 @@ def _print_bundle(bundle: Bundle, tree: dict[str, object], clock_mhz: float | No
         print(f"total: {tree['mla_cycles']} cycles, span {tree['mla_span_cycles']} cycles")
     for warning in bundle.warnings:
         print(f"warning: {warning}")
-
-
-def arguments_name(tree: dict[str, object]) -> str:
-    """Name of the model in a bundle, for the first line."""
-    return str(tree.get("model", "?"))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
+    from hostrt.errors import HostrtError
+
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("hostrt.cli.run", "run frames or audio through a model on one or more runners"),
     "flash": ("hostrt.cli.flash", "put a program on a board, or on an SD card for it"),
@@ -50,6 +52,14 @@ def entry() -> NoReturn:
 
 def main(argv: Sequence[str]) -> int:
     """Run one command and give its exit code."""
+    try:
+        return _main(argv)
+    except KeyboardInterrupt:
+        print("hostrt: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _main(argv: Sequence[str]) -> int:
     arguments = _parse(argv)
     if isinstance(arguments, int):
         return arguments
@@ -111,9 +121,6 @@ def _call(arguments: argparse.Namespace) -> int:
         if arguments.debug:
             traceback.print_exc()
         return _report(error, as_json=getattr(arguments, "json", False))
-    except KeyboardInterrupt:
-        print("hostrt: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
     except BrokenPipeError:
         # whoever read our output has left; the rest has nowhere to go
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -123,11 +130,7 @@ def _call(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _report(error: object, *, as_json: bool) -> int:
-    from hostrt.errors import HostrtError
-
-    if not isinstance(error, HostrtError):
-        return EXIT_BUG
+def _report(error: HostrtError, *, as_json: bool) -> int:
     if as_json:
         from hostrt.cli.output import print_json
 

@@ -19,7 +19,11 @@ def add_program_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--chip", metavar="NAME", help=f"chip: {', '.join(CHIP_NAMES)}")
     group.add_argument("--iospec", "--iospec-file", metavar="FILE", help="I/O specification YAML")
     group.add_argument("--metadata", metavar="FILE", help="metadata YAML of memory images")
-    group.add_argument("--key-index", metavar="N", help="encryption key of memory images, 0..31")
+    group.add_argument(
+        "--key-index",
+        metavar="N",
+        help="encryption key of memory images, 0..31; 32: not encrypted",
+    )
     group.add_argument("--salt", metavar="HEX", help="encryption salt, 64 bits")
 
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from hostrt.cli.board_options import add_board_options, board_address
 from hostrt.cli.output import note, print_json
-from hostrt.cli.program_options import add_program_options, load_program
+from hostrt.cli.program_options import add_program_options
+from hostrt.cli.run_inputs import check_numbers, prepare_inputs
+from hostrt.cli.run_report import print_report
 from hostrt.cli.run_settings import fill_from_settings
 from hostrt.errors import UsageError
 
@@ -21,14 +23,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hostrt.analysis.compare import Comparison
+    from hostrt.cli.run_inputs import RunInputs
+    from hostrt.cli.run_store import RunFolder
     from hostrt.frames.frames import Frames
-    from hostrt.frames.sources import LoadedInputs
     from hostrt.program.model import Program
     from hostrt.runner.result import RunResult
-
-DEFAULT_FRAMES = 2
-DEFAULT_PERIOD_S = 0.016
-DEFAULT_RATE_HZ = 16_000
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -73,95 +72,51 @@ class _Run:
     """Everything one invocation works on."""
 
     arguments: argparse.Namespace
-    program: Program
-    period_s: float
-    loaded: LoadedInputs
+    inputs: RunInputs
+
+    @property
+    def program(self) -> Program:
+        return self.inputs.program
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a model; exit code 1 when runners disagree."""
     fill_from_settings(arguments)
-    names = [name.strip() for name in arguments.runners.split(",") if name.strip()]
-    if not names:
-        raise UsageError("--runners names no runner", hint="for example --runners hw")
-    work = _prepare(arguments)
-    results = {name: _run_one(work, name) for name in dict.fromkeys(names)}
+    names = _runner_names(arguments.runners)
+    check_numbers(arguments)
+    work = _Run(arguments, prepare_inputs(arguments))
+    if not arguments.json:
+        for item in work.inputs.loaded.notes:
+            note(f"note: {item}")
+    # what cannot be written must be known before the board has worked for an hour
+    folder = _open_folder(work) if arguments.output_dir is not None else None
+    results = {name: _run_one(work, name) for name in names}
     comparisons = _compare(results, arguments.tolerance)
-    folder = _store(work, results, comparisons) if arguments.output_dir is not None else None
+    if folder is not None:
+        _store(work, folder, results, comparisons)
+    place = folder.path if folder else None
     if arguments.json:
-        print_json(_to_json(work, results, comparisons, folder))
+        print_json(_to_json(work, results, comparisons, place))
     else:
-        _print(work, results, comparisons, folder)
+        print_report(work.program, results, comparisons, arguments.warm_up)
+        if place is not None:
+            print(f"results in {place}")
     return 0 if all(item.equal for item in comparisons.values()) else 1
 
 
-# -- inputs ---------------------------------------------------------------------------------------
+def _runner_names(text: str) -> list[str]:
+    from hostrt.runner.factory import runner_names
 
-
-def _prepare(arguments: argparse.Namespace) -> _Run:
-    from hostrt.frames.generate import generate_inputs
-    from hostrt.frames.sources import LoadedInputs, load_inputs, parse_indices
-    from hostrt.runner.plan import make_plan
-
-    if arguments.n_frames is not None and arguments.n_frames < 0:
-        raise UsageError(f"--n-frames {arguments.n_frames}: expected 0 or more")
-    program = _load(arguments)
-    specs = make_plan(program).input_specs
-    text = arguments.input_sample_indices
-    indices = parse_indices(text) if text else None
-    period_s = _period(arguments)
-    if arguments.input_file is None:
-        n_frames = DEFAULT_FRAMES if arguments.n_frames is None else arguments.n_frames
-        frames = generate_inputs(specs, n_frames, style=arguments.input_style, seed=arguments.seed)
-        loaded = LoadedInputs(frames if indices is None else frames.cut(*indices))
-    else:
-        length = next((spec.length for spec in specs if not spec.is_latched), 1)
-        loaded = load_inputs(
-            arguments.input_file,
-            specs,
-            sample_rate=_rate(arguments, length, period_s),
-            channel="mono-mix" if arguments.channel is None else _channel(arguments.channel),
-            indices=indices,
-            n_frames=arguments.n_frames,
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    known = runner_names()
+    if not names:
+        raise UsageError("--runners names no runner", hint="for example --runners hw")
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise UsageError(
+            f"no runner named {unknown[0]!r}", hint=f"known runners: {', '.join(known)}"
         )
-    return _Run(arguments, program, period_s, loaded)
-
-
-def _load(arguments: argparse.Namespace) -> Program:
-    """Load the model; LOOPBACK for audio gets a vector of one period's samples."""
-    model = list(arguments.model)
-    if model == ["LOOPBACK"] and arguments.input_file is not None:
-        from hostrt.frames.sources import AUDIO_SUFFIXES
-
-        if Path(arguments.input_file).suffix.lower() in AUDIO_SUFFIXES:
-            rate = arguments.sample_rate or DEFAULT_RATE_HZ
-            model = [f"LOOPBACK:{max(1, round(_period(arguments) * rate))}"]
-    return load_program(arguments, model)
-
-
-def _period(arguments: argparse.Namespace) -> float:
-    period: float = (
-        arguments.input_period if arguments.input_period is not None else DEFAULT_PERIOD_S
-    )
-    if not 0 < period < 3600:
-        raise UsageError(f"--input-period {period:g}: expected seconds, more than 0")
-    return period
-
-
-def _rate(arguments: argparse.Namespace, length: int, period_s: float) -> int:
-    """Rate the model expects: as told, else as many samples per second as its frames hold."""
-    rate = arguments.sample_rate
-    if rate is None:
-        rate = round(length / period_s) if arguments.input_period is not None else DEFAULT_RATE_HZ
-    if not 1 <= rate <= 10_000_000:
-        raise UsageError(f"sample rate {rate} Hz: expected 1..10000000")
-    return int(rate)
-
-
-def _channel(text: str) -> int:
-    if not text.isdigit():
-        raise UsageError(f"--channel {text!r}: expected a channel number, from 0")
-    return int(text)
+    return names
 
 
 # -- running --------------------------------------------------------------------------------------
@@ -181,8 +136,8 @@ def _run_one(work: _Run, name: str) -> RunResult:
         }
     with Runner(name, work.program, **options) as runner:
         return runner.run(
-            _as_inputs(work.loaded.frames),
-            input_period_s=work.period_s,
+            _as_inputs(work.inputs.loaded.frames),
+            input_period_s=work.inputs.period_s,
             on_frame=_on_frame(name, quiet=arguments.quiet or arguments.json),
         )
 
@@ -218,22 +173,27 @@ def _compare(results: dict[str, RunResult], tolerance: int) -> dict[str, Compari
 # -- results --------------------------------------------------------------------------------------
 
 
-def _store(work: _Run, results: dict[str, RunResult], comparisons: dict[str, Comparison]) -> Path:
-    from hostrt.cli.export import export_program, folder_name
-    from hostrt.cli.run_store import store_results
+def _open_folder(work: _Run) -> RunFolder:
+    from hostrt.cli.export import folder_name
+    from hostrt.cli.run_store import RunFolder
 
-    folder: Path = work.arguments.output_dir / folder_name(work.program)
-    export_program(work.program, folder)
-    rate = work.loaded.audio.sample_rate if work.loaded.audio else None
-    store_results(
-        folder,
+    return RunFolder(work.arguments.output_dir / folder_name(work.program), work.program)
+
+
+def _store(
+    work: _Run,
+    folder: RunFolder,
+    results: dict[str, RunResult],
+    comparisons: dict[str, Comparison],
+) -> None:
+    loaded = work.inputs.loaded
+    folder.store(
         results,
         comparisons,
-        inputs=work.loaded.frames,
-        sample_rate=rate,
+        inputs=loaded.frames,
+        sample_rate=loaded.audio.sample_rate if loaded.audio else None,
         warm_up=work.arguments.warm_up,
     )
-    return folder
 
 
 def _to_json(
@@ -248,8 +208,8 @@ def _to_json(
         "model": work.program.source.path,
         "program_sha256": work.program.sha256,
         "chip": work.program.chip,
-        "n_frames": work.loaded.frames.n_frames,
-        "notes": list(work.loaded.notes),
+        "n_frames": work.inputs.loaded.frames.n_frames,
+        "notes": list(work.inputs.loaded.notes),
         "runners": {
             name: {
                 "provenance": result.provenance.to_tree(),
@@ -264,18 +224,3 @@ def _to_json(
         "equal": all(item.equal for item in comparisons.values()),
         "folder": str(folder) if folder else None,
     }
-
-
-def _print(
-    work: _Run,
-    results: dict[str, RunResult],
-    comparisons: dict[str, Comparison],
-    folder: Path | None,
-) -> None:
-    from hostrt.cli.run_report import print_report
-
-    for item in work.loaded.notes:
-        note(f"note: {item}")
-    print_report(work.program, results, comparisons, work.arguments.warm_up)
-    if folder is not None:
-        print(f"results in {folder}")

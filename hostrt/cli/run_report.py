@@ -33,7 +33,8 @@ def print_report(
         for item in result.notes:
             print(f"  note: {item}")
     for pair, comparison in comparisons.items():
-        print(f"\n{pair}: {'equal, bit for bit' if comparison.equal else 'DIFFERENT'}")
+        equal = f"equal within {comparison.tolerance}" if comparison.tolerance else "equal"
+        print(f"\n{pair}: {equal if comparison.equal else 'DIFFERENT'}")
         for verdict in comparison.verdicts:
             if not verdict.equal:
                 print(f"  {verdict.describe()}")

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"cannot write {target}: {error.strerror}",
             hint="run it as root: sudo hostrt udev --install",
         ) from error
-    reloaded = _reload()
+    reloaded = arguments.folder == RULES_FOLDER and _reload()
     if arguments.json:
         print_json({"file": str(target), "reloaded": reloaded})
     else:
