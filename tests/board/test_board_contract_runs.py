@@ -29,11 +29,6 @@ class TestSimulatedSpu150(BoardContract):
         return open_board("sim://spu150")
 
 
-class TestSpu001OnZcu104Platform(BoardContract):
-    def open_board(self) -> Board:
-        return open_board("sim://spu001?platform=zcu104")
-
-
 class TestSpu001OnRtlHarness(BoardContract):
     """B16: no PLL is programmed where there is none."""
 
