@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from firmware_protocol.requests import Space
 from hostrt.chip import CHIP_NAMES, get_chip
-from hostrt.cli.main import VERBS
+from hostrt.cli.explain import codes
+from hostrt.cli.main import (
+    EXIT_BROKEN_PIPE,
+    EXIT_BUG,
+    EXIT_INTERRUPTED,
+    EXIT_TERMINATED,
+    VERBS,
+)
 from hostrt.config import OPTIONS
 from tests.docs.pages import DOCS
 
@@ -138,10 +145,50 @@ def _registers(chip: ChipMap) -> Iterator[str]:
         )
 
 
+def exit_codes_page() -> str:
+    """Every exit code with the kinds of failure behind it."""
+    by_code: dict[int, list[str]] = {}
+    for name, kind in sorted(codes().items()):
+        by_code.setdefault(kind.exit_code, []).append(name)
+    lines = [
+        "# Exit codes",
+        "",
+        "Generated from the table of errors. The exit code tells a script what kind of thing",
+        "happened; the message on standard error, and `--json` on standard output, tell which.",
+        "`hostrt explain CODE` explains each of the names.",
+        "",
+        "| exit code | meaning | names |",
+        "|---|---|---|",
+        "| 0 | done, and everything that was asked to be true is true | |",
+    ]
+    for exit_code, meaning in _EXIT_MEANINGS.items():
+        names = ", ".join(f"[{name}](../errors/{name}.md)" for name in by_code.pop(exit_code, []))
+        lines.append(f"| {exit_code} | {meaning} | {names} |")
+    if by_code:
+        raise ValueError(f"exit codes without a meaning: {sorted(by_code)}")
+    return "\n".join(lines) + "\n"
+
+
+_EXIT_MEANINGS = {
+    1: "something that was asked to be true is not: outputs differ, a limit is exceeded",
+    2: "a flag, a setting, an address or the frames cannot be used; nothing was sent",
+    3: "a program file cannot be used",
+    4: "the board cannot be opened",
+    5: "the link to the board failed",
+    6: "the board was reached and does not work as it must",
+    7: "streaming fell behind its deadline",
+    8: "a result could not be written",
+    EXIT_BUG: "a bug in hostrt; a report file is named",
+    EXIT_INTERRUPTED: "interrupted with Ctrl-C, after cleaning up",
+    EXIT_BROKEN_PIPE: "whoever read the output left before its end",
+    EXIT_TERMINATED: "terminated with SIGTERM, after cleaning up",
+}
+
 PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli_page,
     "configuration.md": configuration_page,
     "chips.md": chips_page,
+    "exit-codes.md": exit_codes_page,
 }
 """Generated pages of hostrt/docs/reference."""
 
