@@ -59,6 +59,8 @@ class Board:
         self.transport = transport
         self.chip = chip
         self.platform = PLATFORMS[transport.info.platform]
+        version = Read(Space.APB, chip.map.address("VERSION"), register="VERSION")
+        transport.set_landmark(version)
         self.loaded: Program | None = None
         self._state = BoardState.OPEN
         self._cause: BaseException | None = None

@@ -95,6 +95,14 @@ class Transport(ABC):
     def close(self) -> None:
         """Release the link."""
 
+    def set_landmark(self, landmark: Read) -> None:
+        """Name a register that always answers the same.
+
+        A link that lost the common step with its board reads it to find out where it is; links
+        that cannot get out of step have no use for it.
+        """
+        del landmark
+
     def _wait(self, wait: Wait) -> None:
         """Let time pass; simulators advance their own clock instead."""
         time.sleep(wait.seconds)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from firmware_protocol.conversation import DEFAULT_WINDOW, WindowPolicy
@@ -114,6 +114,10 @@ class Evk2Transport(Transport):
     def window(self) -> int:
         """Reports that may be in flight now."""
         return self._policy.window
+
+    def set_landmark(self, landmark: Read) -> None:
+        """Have fences read this register."""
+        self.options = replace(self.options, question=landmark)
 
     def at_close(self, action: Callable[[], None]) -> None:
         """Have `action` called once, after the link was closed."""

@@ -23,7 +23,7 @@ from hostrt.transport.url import open_transport
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from firmware_protocol.requests import Request
+    from firmware_protocol.requests import Read, Request
     from firmware_protocol.words import Words
     from hostrt.chip.step import Wait
     from hostrt.transport.packet_link import PacketLink
@@ -155,6 +155,10 @@ class FaultyTransport(Transport):
         self._n_requests = 0
         self._is_gone = False
         self._is_silent = False
+
+    def set_landmark(self, landmark: Read) -> None:
+        """Pass it on."""
+        self.inner.set_landmark(landmark)
 
     def close(self) -> None:
         """Close what is underneath."""

@@ -23,7 +23,7 @@ from hostrt.transport.url import open_transport
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from firmware_protocol.requests import Request
+    from firmware_protocol.requests import Read, Request
     from firmware_protocol.words import Words
     from hostrt.chip.step import Wait
     from hostrt.transport.base import TransportInfo
@@ -119,6 +119,10 @@ class RecordTransport(Transport):
     def begin(self, name: str) -> None:
         """Give what follows a record name of its own, such as `init_spu`."""
         self._file.begin(name)
+
+    def set_landmark(self, landmark: Read) -> None:
+        """Pass it on."""
+        self.inner.set_landmark(landmark)
 
     def close(self) -> None:
         """Close the link and the recording."""
