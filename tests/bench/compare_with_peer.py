@@ -144,10 +144,9 @@ def board_rows(files: Files) -> Iterator[Row]:
         peer = peers.get("evk2", {})
         yield faster("program, virtual USB", seconds, peer.get("program_s"), 5, f"{n} reports")
         yield from _frame_rows("virtual USB", address, files.femto, peer.get("frame_s"))
-        peak, growth = ours.flash_memory(evk2, files.femto)
-        size = files.femto.stat().st_size
-        yield _memory_row("peak of Python memory, load and flash", peak, size)
-        yield _memory_row("growth of the process, load and flash", growth, size)
+        for name, traced in (("Python allocates", True), ("the process grows by", False)):
+            n_bytes = ours.flash_memory(evk2, files.femto, traced=traced)
+            yield _memory_row(f"load and flash: {name}", n_bytes, files.femto.stat().st_size)
 
 
 def _frame_rows(name: str, address: str, path: Path, peer: float | None) -> Iterator[Row]:
