@@ -85,3 +85,22 @@ def open_named_board(arguments: argparse.Namespace, program: Program) -> Board:
     if why:
         note(f"board {board.info.url} ({why})")
     return board
+
+
+def open_any_board(arguments: argparse.Namespace) -> Board:
+    """Open the board that the arguments name, for verbs that need no program.
+
+    What is remembered of its memories is dropped: these verbs change them.
+    """
+    from hostrt.board.board import open_board
+    from hostrt.board.memo import forget
+    from hostrt.runner.target import choose_board
+
+    address, why = board_address(arguments), ""
+    if address is None:
+        address, why = choose_board()
+    board = open_board(address, chip=arguments.chip)
+    if why:
+        note(f"board {board.info.url} ({why})")
+    forget(board.info)
+    return board

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hostrt.cli.board_options import add_board_options, board_address
-from hostrt.cli.output import note, print_fields, print_json
+from hostrt.cli.board_options import add_board_options, open_any_board
+from hostrt.cli.output import print_fields, print_json
 
 if TYPE_CHECKING:
     import argparse
@@ -20,17 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Reset and boot a board; its memories are empty afterwards."""
-    from hostrt.board.board import open_board
-    from hostrt.board.memo import forget
-    from hostrt.runner.target import choose_board
-
-    address, why = board_address(arguments), ""
-    if address is None:
-        address, why = choose_board()
-    with open_board(address, chip=arguments.chip) as board:
-        if why:
-            note(f"board {board.info.url} ({why})")
-        forget(board.info)
+    with open_any_board(arguments) as board:
         board.boot()
         fields = {
             "board": board.info.url,

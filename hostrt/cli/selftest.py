@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from hostrt.chip.selftest import PATTERNS
-from hostrt.cli.board_options import add_board_options, board_address
-from hostrt.cli.output import note, print_json
+from hostrt.cli.board_options import add_board_options, open_any_board
+from hostrt.cli.output import print_json
 from hostrt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,30 +27,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Test every data and table memory; what was loaded is lost."""
-    from hostrt.board.board import open_board
-    from hostrt.board.memo import forget
     from hostrt.board.verify import memory_test
-    from hostrt.runner.target import choose_board
 
-    address, why = board_address(arguments), ""
-    if address is None:
-        address, why = choose_board()
-    with open_board(address, chip=arguments.chip) as board:
-        if why:
-            note(f"board {board.info.url} ({why})")
+    with open_any_board(arguments) as board:
         if not board.info.answers:
             raise UsageError(f"{board.info.url} answers with dummies: there is nothing to test")
         n_cores = board.chip.map.n_cores
         cores = arguments.core if arguments.core is not None else range(n_cores)
         if any(not 0 <= core < n_cores for core in cores):
             raise UsageError(f"--core: {board.chip.map.title} has cores 0..{n_cores - 1}")
-        forget(board.info)
         board.boot()
         started = time.perf_counter()
         banks = memory_test(board, cores=cores, patterns=arguments.pattern or tuple(PATTERNS))
         seconds = time.perf_counter() - started
     if arguments.json:
-        print_json({"board": address, "banks": banks, "seconds": seconds, "passed": True})
+        print_json({"board": board.info.url, "banks": banks, "seconds": seconds, "passed": True})
     else:
         print(f"{len(banks)} banks tested in {seconds:.2f} s, all patterns read back: passed")
     return 0

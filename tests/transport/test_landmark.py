@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hostrt.board.board import open_board
 from hostrt.chip import get_chip
 from hostrt.transport.evk2_link import Evk2Transport
 from hostrt.transport.record import RecordTransport
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_a_fence_reads_the_version_register_of_the_chip_in_use() -> None:
