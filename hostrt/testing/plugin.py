@@ -9,9 +9,11 @@ to a stand-in; naming a simulated board explicitly is how they run without hardw
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+
+from hostrt.errors import HostrtError, WrongTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from hostrt.board.board import Board
     from hostrt.runner.hw import HwRunner
 
+LOOPBACK = "LOOPBACK"
 _NO_BOARD = "needs a board: name one with --board URL (for example --board evk2)"
 
 
@@ -38,6 +41,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         metavar="NAME",
         help="chip on that board, when the board cannot tell: spu001, spu150tc1, spu150",
+    )
+    group.addoption(
+        "--program",
+        action="store",
+        default=None,
+        metavar="FILE",
+        help="program that `hw_runner` runs where a test names none; LOOPBACK without it, which "
+        "only boards with the open instruction set execute",
     )
 
 
@@ -77,23 +88,49 @@ def board_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def board(board_url: str, request: pytest.FixtureRequest) -> Iterator[Board]:
     """The board named by `--board`, open and booted; closed after the test."""
-    from hostrt.board.board import open_board
-
-    with open_board(board_url, chip=request.config.getoption("--chip")) as opened:
-        opened.boot()
+    with _open(board_url, request) as opened:
+        try:
+            opened.boot()
+        except HostrtError as error:
+            _fail(error)
         yield opened
 
 
 @pytest.fixture
 def hw_runner(board_url: str, request: pytest.FixtureRequest) -> Iterator[HwRunner]:
-    """A runner on the board named by `--board`, loaded with LOOPBACK unless told otherwise.
+    """A runner on the board named by `--board`, loaded and ready.
 
-    Parametrise indirectly with a program path to run another one:
-    `@pytest.mark.parametrize("hw_runner", ["kws.femto"], indirect=True)`.
+    It runs the program of `--program`, else LOOPBACK, with which tests on a chip that does not
+    execute the open instruction set are skipped. Parametrise indirectly with a program path to
+    run another one: `@pytest.mark.parametrize("hw_runner", ["kws.femto"], indirect=True)`.
     """
     from hostrt.runner.hw import HwRunner
 
-    program = getattr(request, "param", "LOOPBACK")
-    chip = request.config.getoption("--chip")
-    with HwRunner(program, board=board_url, chip=chip) as runner:
+    named = getattr(request, "param", None) or request.config.getoption("--program")
+    with _open(board_url, request) as opened:
+        try:
+            runner = HwRunner(named or LOOPBACK, board=opened)
+            runner.reset()
+        except WrongTarget as error:
+            if named is None:
+                pytest.skip(f"{error.message}; name one with --program FILE")
+            _fail(error)
+        except HostrtError as error:
+            _fail(error)
         yield runner
+        runner.finish()
+
+
+def _open(url: str, request: pytest.FixtureRequest) -> Board:
+    from hostrt.board.board import open_board
+
+    try:
+        return open_board(url, chip=request.config.getoption("--chip"))
+    except HostrtError as error:
+        _fail(error)
+
+
+def _fail(error: HostrtError) -> NoReturn:
+    """End the test with what a user can act upon, instead of a traceback through hostrt."""
+    hint = f"\nhint: {error.hint}" if error.hint else ""
+    pytest.fail(f"{error.code}: {error.message}{hint}", pytrace=False)
