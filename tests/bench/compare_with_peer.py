@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING
 from firmware_protocol.bank_geometry import SPU001_GEOMETRY
 from firmware_protocol.images import write_images
 from hostrt.program import Program
+from hostrt.transport.owner import evk2_lock_path
 from tests.bench import ours, theirs
 from tests.bench.material import femto_file, full_banks, iospec, large_banks, metadata
 from tests.bench.timing import Row, faster, within
-from tests.peer.calls import find_peer
+from tests.peer.calls import SERIAL, find_peer
 from tests.peer.serving import serve
 
 if TYPE_CHECKING:
@@ -224,6 +225,7 @@ def main() -> int:
                 rows.append(row)
                 write(f"{format_row(row)}\n")
                 sys.stdout.flush()
+    evk2_lock_path(SERIAL).unlink(missing_ok=True)
     missed = [row.name for row in rows if row.met is False]
     write(f"goals missed: {', '.join(missed) or 'none'}\n")
     if arguments.json:

@@ -22,6 +22,9 @@ HARDWARE = {
 }
 """The vendor's chip selection (`FS_HW_CFG`) per chip."""
 
+SERIAL = f"PEER{os.getpid()}"
+"""Serial number of the board that the peer sees; its lock file is this process's own."""
+
 PRODUCTS = {"spu001": "SPU001", "spu150tc1": "SPU150", "spu150": "SPU150"}
 
 
@@ -74,6 +77,7 @@ def call_peer(
         **os.environ,
         "PYTHONPATH": str(HERE / "shim"),
         "FS_HW_CFG": HARDWARE[chip],
+        "HOSTRT_PEER_SERIAL": SERIAL,
         "HOSTRT_PEER_PRODUCT": PRODUCTS[chip],
         "HOSTRT_PEER_EVK2": places.evk2,
         "HOSTRT_PEER_ZCU104": places.zcu104,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.peer.calls import Boards, call_peer, find_peer
+from hostrt.transport.owner import evk2_lock_path
+from tests.peer.calls import SERIAL, Boards, call_peer, find_peer
 from tests.peer.serving import serve
 
 if TYPE_CHECKING:
@@ -25,6 +26,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not python:
         for item in mine:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lock_file() -> Iterator[Path]:
+    """The lock file of the board that the peer sees; both sides would leave it in place."""
+    path = evk2_lock_path(SERIAL)
+    yield path
+    path.unlink(missing_ok=True)
 
 
 @pytest.fixture

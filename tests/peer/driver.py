@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -79,7 +80,10 @@ def load_program(job: dict[str, Any]) -> Any:
 
 
 def run(job: dict[str, Any]) -> dict[str, Any]:
-    """Reset, program and stream frames; `extras` are further calls between reset and frames."""
+    """Reset, program and stream frames; `extras` are further calls in between.
+
+    `meanwhile` is a command of somebody else's, run while the board is open.
+    """
     femtodriver = importlib.import_module("femtodriver")
     runner = femtodriver.SPURunner(
         load_program(job),
@@ -94,6 +98,9 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"reset_s": time.perf_counter() - started, **times_of_sending()}
     for name in job.get("extras", []):
         answer[name] = extra(name, runner)
+    if "meanwhile" in job:
+        done = subprocess.run(job["meanwhile"], capture_output=True, text=True, check=False)
+        answer["meanwhile"] = done.stdout
     answer |= stream(runner, job["frames"])
     answer["metrics"] = runner.get_metrics(input_period=0.016)
     if job.get("finish", True):

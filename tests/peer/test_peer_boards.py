@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ import pytest
 
 from hostrt.chip.image import Encryption
 from hostrt.program import Program
+from hostrt.transport.owner import lock_board
+from tests.peer.calls import PeerFailed
 from tests.peer.test_peer_files import assert_same_memories, capacities_of
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
+ROOT = Path(__file__).parents[2]
 EXEC_TIME_S = 0.001234
 BOARD_OF = {"evk2": None, "zcu104": "127.0.0.1"}
 
@@ -154,3 +158,42 @@ def test_the_vendor_command_line_runs_on_a_virtual_board_and_hostrt_reads_its_fo
     assert answer["metrics"]["Latency (s)"] == pytest.approx(EXEC_TIME_S)
     (exported,) = Path(answer["folder"]).glob("*.femto")
     assert Program.load(exported).banks == Program.load(program).banks
+
+
+def test_the_vendor_client_leaves_a_board_alone_that_hostrt_holds(
+    spu_data: Path, peer: Peer, boards: Serve, lock_file: Path
+) -> None:
+    program = spu_data / "programs" / "p001_a" / "p001_a.femto"
+    job = job_of(program, "evk2", [])
+    served = boards(program)
+    lock = lock_board("the board", lock_file)
+    try:
+        with pytest.raises(PeerFailed, match="No EVK2 available"):
+            peer(job, boards=served)
+    finally:
+        lock.release()
+
+    assert peer(job, boards=served)["outputs"] == []
+
+
+def test_hostrt_leaves_a_board_alone_that_the_vendor_client_holds(
+    spu_data: Path, peer: Peer, boards: Serve, lock_file: Path
+) -> None:
+    program = spu_data / "programs" / "p001_a" / "p001_a.femto"
+    ours = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from hostrt.errors import BoardBusy
+from hostrt.transport.owner import lock_board
+try:
+    lock_board("the board", Path({str(lock_file)!r}))
+except BoardBusy as error:
+    print(error)
+"""
+    job = {**job_of(program, "evk2", []), "meanwhile": [sys.executable, "-c", ours]}
+
+    answer = peer(job, boards=boards(program))
+
+    assert "in use by another process" in answer["meanwhile"]
+    lock_board("the board", lock_file).release()
