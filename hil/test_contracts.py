@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hil.conftest import why_no_loopback
 from hostrt.board.board import open_board
 from hostrt.errors import WrongTarget
 from hostrt.runner.hw import HwRunner
@@ -37,10 +38,7 @@ class TestBoard(_OnTheBoard, BoardContract):
         with self.open_board() as board:
             if not board.info.answers:
                 pytest.skip(f"{board.info.url} answers with dummies")
-            try:
-                HwRunner(board=board).reset()
-            except WrongTarget:
-                self.executes = False
+            self.executes = not why_no_loopback(board)
 
 
 class TestRunner(_OnTheBoard, RunnerContract):
