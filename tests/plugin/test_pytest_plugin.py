@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,6 +35,8 @@ FRAMES = """
 @pytest.fixture
 def suite(pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Suite:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    # the plug-ins that happen to be installed here would only be slow
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     return Suite(pytester)
 
 
@@ -45,8 +49,13 @@ class Suite:
     def run(self, source: str, *arguments: str) -> pytest.RunResult:
         self.pytester.makepyfile(source)
         return self.pytester.runpytest_inprocess(
-            "-p", "no:randomly", "-p", "no:cacheprovider", "-rs", *arguments
+            "-p", "hostrt.testing.plugin", "-p", "no:cacheprovider", "-rs", *arguments
         )
+
+
+def test_the_plug_in_is_there_as_soon_as_hostrt_is_installed() -> None:
+    (point,) = entry_points(group="pytest11", name="hostrt")
+    assert point.load().pytest_addoption
 
 
 def test_without_a_board_every_hardware_test_is_skipped_and_says_why(suite: Suite) -> None:
@@ -182,7 +191,8 @@ def test_a_board_that_carries_another_chip_is_refused(suite: Suite) -> None:
 def test_a_chip_that_cannot_run_loopback_skips_unless_a_program_was_named(
     suite: Suite, spu_data: Path
 ) -> None:
-    file = spu_data / "programs" / "p001_b" / "p001_b.femto"
+    original = spu_data / "programs" / "p001_b" / "p001_b.femto"
+    file = shutil.copy(original, suite.pytester.path)
     source = """
     import numpy as np
 
