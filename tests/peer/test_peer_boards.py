@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from firmware_protocol.requests import FrameIn
 from hostrt.chip.image import Encryption
 from hostrt.program import Program
 from hostrt.transport.owner import lock_board
+from hostrt.transport.replay import read_recording, replay_to
+from hostrt.transport.url import open_transport
 from tests.peer.calls import PeerFailed
 from tests.peer.test_peer_files import assert_same_memories, capacities_of
 
@@ -132,6 +135,24 @@ def test_the_vendor_client_and_hostrt_write_the_same_registers_and_memories(
         assert (theirs / f"program_network_{side}").read_bytes() == ours
 
 
+def test_hostrt_replays_what_the_vendor_client_recorded(
+    spu_data: Path, tmp_path: Path, peer: Peer, boards: Serve
+) -> None:
+    folder = spu_data / "programs" / "p001_a"
+    program = folder / "p001_a.femto"
+    inputs, _ = frames_of(folder)
+    peer(job_of(program, "evk2", inputs), boards=boards(program))
+    address = f"evk2+sim://spu001?answer=echo&program={program}"
+
+    for name in ("final.yaml", "final_hex.yaml"):
+        recording = read_recording(tmp_path / "io_records" / name)
+        with open_transport(address) as board:
+            differences = replay_to(recording, board)
+        frames = [e for e in recording.entries if isinstance(e.request, FrameIn)]
+        assert len(frames) == len(inputs)
+        assert differences == []
+
+
 def test_a_board_of_old_firmware_is_not_asked_for_execution_times(
     spu_data: Path, peer: Peer, boards: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +207,8 @@ sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from hostrt.errors import BoardBusy
 from hostrt.transport.owner import lock_board
+from hostrt.transport.replay import read_recording, replay_to
+from hostrt.transport.url import open_transport
 try:
     lock_board("the board", Path({str(lock_file)!r}))
 except BoardBusy as error:
