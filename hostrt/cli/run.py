@@ -73,6 +73,7 @@ class _Run:
 
     arguments: argparse.Namespace
     inputs: RunInputs
+    board: str | None
 
     @property
     def program(self) -> Program:
@@ -84,7 +85,8 @@ def run(arguments: argparse.Namespace) -> int:
     fill_from_settings(arguments)
     names = _runner_names(arguments.runners)
     check_numbers(arguments)
-    work = _Run(arguments, prepare_inputs(arguments))
+    board = _checked_address(arguments)
+    work = _Run(arguments, prepare_inputs(arguments), board)
     if not arguments.json:
         for item in work.inputs.loaded.notes:
             note(f"note: {item}")
@@ -102,6 +104,15 @@ def run(arguments: argparse.Namespace) -> int:
         if place is not None:
             print(f"results in {place}")
     return 0 if all(item.equal for item in comparisons.values()) else 1
+
+
+def _checked_address(arguments: argparse.Namespace) -> str | None:
+    from hostrt.transport.url import parse_url
+
+    address = board_address(arguments)
+    if address is not None:
+        parse_url(address)
+    return address
 
 
 def _runner_names(text: str) -> list[str]:
@@ -129,7 +140,7 @@ def _run_one(work: _Run, name: str) -> RunResult:
     options: dict[str, object] = {}
     if name == "hw":
         options = {
-            "board": board_address(arguments),
+            "board": work.board,
             "timeout_s": arguments.timeout,
             "verify": arguments.verify,
             "force": arguments.force,
