@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 HIGH_SPEED_SLOT_S = 125e-6
 FRAME_GOAL_S = 0.5e-3
 START_GOAL_S = 0.25
+PEER_NOTE = "peer without its waits and its recording"
 LOOP_NOTE = "reference: a plain loop over lines"
 
 
@@ -135,19 +136,25 @@ def board_rows(files: Files) -> Iterator[Row]:
                 peers[platform] = theirs.run(files.femto, platform, boards, files.folder)
         sides = (("evk2", evk2, "EVK2 TCP"), ("zcu104", zcu104, "ZCU104 TCP"))
         for platform, address, name in sides:
-            seconds, _ = ours.program_board(address, files.femto)
+            seconds, n = ours.program_board(address, files.femto)
             peer = peers.get(platform, {})
-            note = "peer without its waits and its recording"
+            note = _rates(n, seconds, peer) if n else PEER_NOTE
             yield faster(f"program, {name}", seconds, peer.get("program_s"), 5, note)
             yield from _frame_rows(name, address, files.femto, peer.get("frame_s"))
         address = f"evk2+sim://spu001?answer=echo&program={files.femto}"
         seconds, n = ours.program_board(address, files.femto)
         peer = peers.get("evk2", {})
-        yield faster("program, virtual USB", seconds, peer.get("program_s"), 5, f"{n} reports")
+        note = _rates(n, seconds, peer)
+        yield faster("program, virtual USB", seconds, peer.get("program_s"), 5, note)
         yield from _frame_rows("virtual USB", address, files.femto, peer.get("frame_s"))
         for name, traced in (("Python allocates", True), ("the process grows by", False)):
             n_bytes = ours.flash_memory(evk2, files.femto, traced=traced)
             yield _memory_row(f"load and flash: {name}", n_bytes, files.femto.stat().st_size)
+
+
+def _rates(n: int, seconds: float, peer: dict[str, float]) -> str:
+    rate = f"{n / seconds:.0f} reports/s"
+    return f"{rate}, peer {peer['n_packets'] / peer['program_s']:.0f}/s" if peer else rate
 
 
 def _frame_rows(name: str, address: str, path: Path, peer: float | None) -> Iterator[Row]:
