@@ -75,7 +75,7 @@ def test_ci_runs_the_readmes_command_and_stops_at_failures() -> None:
     assert "set -euo pipefail" in text
     assert 'command="$("$python" tests/project/readme.py tests)"' in text
     assert text.rstrip().endswith('bash -c "$command"')
-    assert "pytest -n" not in text
+    assert "pytest tests" not in text
 
 
 def test_ci_is_sound_shell() -> None:
