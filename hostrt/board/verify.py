@@ -12,10 +12,10 @@ from hostrt.board.board import BoardState
 from hostrt.chip.base import Power
 from hostrt.chip.selftest import PATTERNS, expected_words
 from hostrt.chip.step import Read, Space
-from hostrt.errors import VerifyFailed
+from hostrt.errors import UsageError, VerifyFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from firmware_protocol.words import DWords
     from hostrt.board.board import Board
@@ -74,12 +74,17 @@ def memory_test(
         Names of the banks that were tested.
 
     Raises:
+        UsageError: no such core or pattern.
         VerifyFailed: names bank, pattern, word, found and expected.
     """
+    chosen = list(cores) if cores is not None else list(range(board.chip.map.n_cores))
+    names = list(patterns)
+    _check_choice("pattern", names, list(PATTERNS))
+    _check_choice("core", chosen, list(range(board.chip.map.n_cores)))
     if board.state is not BoardState.BOOTED:
         board.boot()
     tested = []
-    for core in cores if cores is not None else range(board.chip.map.n_cores):
+    for core in chosen:
         regions = [
             region
             for region in board.chip.map.regions
@@ -87,7 +92,7 @@ def memory_test(
         ]
         for region in regions:
             _power_bank(board, core, region.kind, region.index, region.n_dwords)
-            for pattern in patterns:
+            for pattern in names:
                 words = expected_words(region, pattern)
                 bank = BankImage(core, region.kind, region.index, words)
                 board.execute([board.chip.fill_bank(bank)])
@@ -96,6 +101,13 @@ def memory_test(
                 _require_equal(f"{region.name} pattern {pattern}", found, words, board)
             tested.append(region.name)
     return tested
+
+
+def _check_choice(what: str, chosen: Sequence[object], known: Sequence[object]) -> None:
+    for item in chosen:
+        if item not in known:
+            listed = ", ".join(map(str, known))
+            raise UsageError(f"memory test: no {what} {item!r}, expected one of {listed}")
 
 
 def _power_bank(board: Board, core: int, kind: MemoryKind, index: int, n_dwords: int) -> None:
