@@ -31,13 +31,15 @@ def write_file(path: Path, data: bytes) -> None:
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise StorageError(
             f"cannot write {path}: {error.strerror}",
             hint="check that the folder exists, is writable and has room",
             path=str(path),
         ) from error
+    finally:
+        # renamed by now, unless something went wrong or somebody pressed Ctrl-C
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_files(files: Mapping[Path, bytes]) -> None:

@@ -11,12 +11,13 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import FrameType
 
     from hostrt.errors import HostrtError
@@ -63,7 +64,8 @@ def _main(argv: Sequence[str]) -> int:
     arguments = _parse(argv)
     if isinstance(arguments, int):
         return arguments
-    signal.signal(signal.SIGTERM, _terminate)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
     if arguments.verbose or arguments.quiet:
         from hostrt.log import configure
 
@@ -72,8 +74,10 @@ def _main(argv: Sequence[str]) -> int:
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace | int:
-    wanted = next((word for word in argv if word in VERBS), None)
-    parser = argparse.ArgumentParser(
+    wanted = next((word for word in argv if not word.startswith("-")), None)
+    if wanted is not None and wanted not in VERBS:
+        return _no_such_verb(wanted)
+    parser = _Parser(
         prog="hostrt",
         description="Host runtime for small AI accelerators.",
         epilog="Every verb has --help. `hostrt explain` lists topics that can be read offline.",
@@ -85,7 +89,10 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace | int:
         if wanted is None:
             verbs.add_parser(name, help=line)
         elif name == wanted:
-            verb = verbs.add_parser(name, help=line, description=f"{line}.", parents=[common])
+            # whole flags only, so that a new flag never changes what a script means
+            verb = verbs.add_parser(
+                name, help=line, description=f"{line}.", parents=[common], allow_abbrev=False
+            )
             import_module(module).configure(verb)
     arguments = parser.parse_args(argv)
     if arguments.version:
@@ -99,8 +106,26 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace | int:
     return arguments
 
 
-def _common_options() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong as every other failure is said: one line and a hint."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"hostrt: error: {message}\nhint: see {self.prog} --help", file=sys.stderr)
+        self.exit(2)
+
+
+def _no_such_verb(word: str) -> int:
+    from difflib import get_close_matches
+
+    from hostrt.errors import UsageError
+
+    close = get_close_matches(word, VERBS, 2)
+    hint = f"did you mean {' or '.join(close)}?" if close else "`hostrt --help` lists all verbs"
+    return _report(UsageError(f"no verb {word!r}", hint=hint), as_json=False)
+
+
+def _common_options() -> _Parser:
+    common = _Parser(add_help=False)
     group = common.add_argument_group("common")
     group.add_argument("--debug", action="store_true", help="show a traceback when it fails")
     group.add_argument(
@@ -126,22 +151,13 @@ def _call(arguments: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the one top-level handler: a bug becomes a report
-        return _report_bug(error, debug=arguments.debug)
+        return _report_bug(error, arguments)
     return code
 
 
 def _report(error: HostrtError, *, as_json: bool) -> int:
     if as_json:
-        from hostrt.cli.output import print_json
-
-        tree = {
-            "code": error.code,
-            "exit_code": error.exit_code,
-            "message": error.message,
-            "hint": error.hint,
-            "context": {key: str(value) for key, value in error.context.items()},
-        }
-        print_json({"error": tree})
+        _print_error(error.code, error.exit_code, error.message, error.hint, error.context)
     print(f"hostrt: error: {' '.join(error.message.split())}", file=sys.stderr)
     if error.hint:
         print(f"hint: {error.hint}", file=sys.stderr)
@@ -149,13 +165,30 @@ def _report(error: HostrtError, *, as_json: bool) -> int:
     return error.exit_code
 
 
-def _report_bug(error: Exception, *, debug: bool) -> int:
-    if debug:
+def _print_error(
+    code: str, exit_code: int, message: str, hint: str, context: Mapping[str, object]
+) -> None:
+    from hostrt.cli.output import print_json
+
+    tree = {
+        "code": code,
+        "exit_code": exit_code,
+        "message": message,
+        "hint": hint,
+        "context": {key: str(value) for key, value in context.items()},
+    }
+    print_json({"error": tree})
+
+
+def _report_bug(error: Exception, arguments: argparse.Namespace) -> int:
+    if arguments.debug:
         traceback.print_exc()
     with tempfile.NamedTemporaryFile(
         "w", prefix="hostrt-bug-", suffix=".txt", delete=False, encoding="utf-8"
     ) as report:
         report.write("".join(traceback.format_exception(error)))
+    if getattr(arguments, "json", False):
+        _print_error("bug", EXIT_BUG, str(error), f"report it with {report.name}", {})
     print(
         f"hostrt: internal error: {type(error).__name__}: {' '.join(str(error).split())}\n"
         f"hint: this is a bug in hostrt; please report it with {report.name}",

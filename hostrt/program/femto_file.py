@@ -10,7 +10,7 @@ from firmware_protocol.femto_iospec import femto_io_of, iospec_of_femto
 from firmware_protocol.femto_layout import ModelType, Part
 from firmware_protocol.iospec import IOSpec
 from hostrt.chip import CHIP_NAMES, get_chip
-from hostrt.chip.image import Encryption
+from hostrt.chip.image import NOT_ENCRYPTED, Encryption
 from hostrt.errors import ProgramUnsupported, WrongTarget
 from hostrt.program.intake import format_faults
 from hostrt.program.model import Identity, Program, ProgramSource
@@ -47,32 +47,44 @@ def program_from_femto(data: bytes, path: Path, options: LoadOptions) -> Program
         encryption = Encryption(file.spu.key_index, salt)
         notes = (*notes, *origin)
     chip = _choose_chip(file, path, options.chip)
-    header = file.header
     return Program(
         chip=chip,
         banks=banks,
         n_cores=_n_cores(file),
         encryption=encryption,
         iospec=iospec,
-        identity=Identity(
-            header.name,
-            header.model_version,
-            header.tool_version,
-            file.model.type,
-            file.spu.mhz,
-            file.model.userdata,
-        ),
+        identity=_identity_of(file),
         source=ProgramSource(str(path), "femto"),
         femto=file,
         notes=(*notes, *file.problems),
     )
 
 
+def _identity_of(file: FemtoFile) -> Identity:
+    header, model = file.header, file.model
+    return Identity(
+        header.name,
+        header.model_version,
+        header.tool_version,
+        model.type,
+        file.spu.mhz,
+        model.userdata,
+    )
+
+
+def _describes(file: FemtoFile, program: Program) -> bool:
+    """Tell whether the file still says what a program says that was made from it."""
+    key = program.encryption.key_index if program.encryption else NOT_ENCRYPTED
+    same_key = (file.spu.key_index if file.spu.encrypted else NOT_ENCRYPTED) == key
+    same_banks = tuple(file.banks()) == program.banks
+    return same_key and same_banks and _identity_of(file) == program.identity
+
+
 def femto_from_program(program: Program) -> bytes:
     """Write a `.femto` file; one that was read as `.femto` comes back byte for byte."""
-    if program.femto is not None:
-        return program.femto.to_bytes()
     identity = program.identity
+    if program.femto is not None and _describes(program.femto, program):
+        return program.femto.to_bytes()
     io = femto_io_of(program.iospec or IOSpec({}, {}))
     encryption = program.encryption
     known_type = identity.model_type in [int(kind) for kind in ModelType]

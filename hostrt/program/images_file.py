@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firmware_protocol.bank_geometry import SPU001_GEOMETRY, SPU150_GEOMETRY
@@ -37,7 +38,6 @@ from hostrt.program.yamldoc import load_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from firmware_protocol.bank_geometry import BankGeometry
     from firmware_protocol.images import ImageSet
@@ -75,7 +75,7 @@ def zip_from_program(program: Program) -> bytes:
 
 def members_of(program: Program) -> dict[str, bytes]:
     """Give the text members of `program`; one that was read from members gives the same."""
-    if program.members is not None:
+    if program.members is not None and _describe(program.members, program):
         return dict(program.members)
     geometry = _geometry(program.chip)
     metadata = format_metadata(_metadata_of(program, geometry)).encode()
@@ -83,6 +83,19 @@ def members_of(program: Program) -> dict[str, bytes]:
     if program.iospec is not None:
         members[IOSPEC_MEMBER] = format_iospec(program.iospec).encode()
     return members
+
+
+def _describe(members: Mapping[str, bytes], program: Program) -> bool:
+    """Tell whether members still say what a program says that was made from them."""
+    images = read_images(members)
+    path = Path(program.source.path)
+    if images.metadata is None:
+        return False
+    metadata = _read_metadata(images, path, None)
+    banks = used_banks(images, metadata.sizes, _geometry(program.chip))
+    encryption, _ = _encryption(metadata, _stored_key(metadata), program, None)
+    same_banks = tuple(bank for bank in banks if bank.words.size) == program.banks
+    return same_banks and encryption == program.encryption
 
 
 def images_losses(program: Program) -> list[str]:
@@ -100,7 +113,7 @@ def image_names(folder: Path) -> list[str]:
 def _program(members: Mapping[str, bytes], path: Path, form: str, options: LoadOptions) -> Program:
     with format_faults(str(path)):
         images = read_images(members)
-        metadata = _read_metadata(images, path, options)
+        metadata = _read_metadata(images, path, options.metadata)
         chip = _choose_chip(images, metadata, path, options.chip)
         banks = tuple(
             bank for bank in used_banks(images, metadata.sizes, _geometry(chip)) if bank.words.size
@@ -155,11 +168,11 @@ def _choose_iospec(
     return chosen or own, notes
 
 
-def _read_metadata(images: ImageSet, path: Path, options: LoadOptions) -> Metadata:
-    if options.metadata is not None:
+def _read_metadata(images: ImageSet, path: Path, named: str | Path | None) -> Metadata:
+    if named is not None:
         from hostrt.program.load import read_metadata
 
-        return read_metadata(options.metadata)
+        return read_metadata(named)
     if images.metadata is None:
         raise ProgramUnsupported(
             f"{path} has no {METADATA_MEMBER}: bank sizes and inputs are unknown",
@@ -182,10 +195,11 @@ def _stored_key(metadata: Metadata) -> int | None:
 
 
 def _encryption(
-    metadata: Metadata, stored_key: int | None, program: Program, options: LoadOptions
+    metadata: Metadata, stored_key: int | None, program: Program, options: LoadOptions | None
 ) -> tuple[Encryption | None, tuple[str, ...]]:
-    salt = options.salt if options.salt is not None else metadata.salt
-    key = stored_key if options.key_index is None else options.key_index
+    said = (options.key_index, options.salt) if options else (None, None)
+    key = stored_key if said[0] is None else said[0]
+    salt = metadata.salt if said[1] is None else said[1]
     if key is None and program.instruction_set is InstructionSet.OPEN:
         key = NOT_ENCRYPTED
     if key is None:

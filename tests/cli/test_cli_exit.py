@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -30,7 +32,10 @@ FULL_SPEED = "evk2+sim://spu001?usb_speed=full"
 FAILURES: dict[str, tuple[list[object], int, str]] = {
     "runners differ": (["run", "LOOPBACK", "--board", "sim", "--runners", "hw,dummy"], 1, ""),
     "programs differ": (["diff", P001_A, PROGRAMS / "p001_b" / "p001_b.femto"], 1, ""),
-    "unknown verb": (["frobnicate"], 2, "invalid choice: 'frobnicate'"),
+    "unknown verb": (["frobnicate"], 2, "hostrt: error: no verb 'frobnicate'"),
+    "verb misspelled": (["inspct", "x"], 2, "hint: did you mean inspect?"),
+    "flag misspelled": (["inspect", "x", "--jsn"], 2, "hint: see hostrt"),
+    "flag cut short": (["flash", "LOOPBACK", "--boa", "sim"], 2, "--boa"),
     "no verb": ([], 2, ""),
     "no file": (["inspect"], 2, "required"),
     "unknown board": (["flash", "LOOPBACK", "--board", "z80"], 2, "no board type 'z80'"),
@@ -117,6 +122,8 @@ def test_a_bug_becomes_a_report(
     (report,) = (tmp_path / "temporary").glob("hostrt-bug-*.txt")
     assert str(report) in done.err
     assert "Traceback" in report.read_text()
+    tree = hostrt("fail", "--json").json["error"]
+    assert (tree["code"], tree["exit_code"]) == ("bug", 70)
 
 
 def test_ctrl_c_leaves_quietly(hostrt: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,3 +214,32 @@ def test_importing_the_command_line_imports_nothing_heavy() -> None:
         env={**os.environ},
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def on_a_terminal(*words: object) -> tuple[int, str, str]:
+    """Run a command whose standard error is a terminal."""
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run(
+            command_line(*words), stdout=subprocess.PIPE, stderr=theirs, check=False, timeout=30
+        )
+        os.set_blocking(ours, False)
+        shown = ""
+        with contextlib.suppress(BlockingIOError):
+            shown = os.read(ours, 1 << 16).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return done.returncode, done.stdout.decode(), shown
+
+
+def test_a_terminal_gets_a_progress_bar_and_standard_output_stays_clean() -> None:
+    code, out, err = on_a_terminal("flash", "LOOPBACK", "--board", "sim", "--force")
+    assert code == 0
+    assert out.startswith("sim://spu001: 192 bytes in ")
+    assert "flash" in err
+    assert "100 % (192 of 192 bytes)" not in err
+    code, out, err = on_a_terminal("run", "LOOPBACK", "--board", "sim", "--json")
+    assert code == 0
+    assert err == ""
+    assert out.startswith("{")

@@ -450,3 +450,17 @@ def test_places_of_vectors_keep_all_their_bits(tmp_path: Path) -> None:
     again = Program.load(tmp_path / "wide.femto").iospec
     assert again is not None
     assert again.inputs["0"].pc == 0x12345678
+
+
+def test_a_program_that_was_changed_is_not_written_as_the_file_it_came_from(
+    golden: Golden, tmp_path: Path
+) -> None:
+    for source, name in ((golden.femto, "new.femto"), (golden.zip, "new.zip")):
+        program = Program.load(source, chip=golden.chip, key_index=golden.key)
+        bank = program.banks[0]
+        other = replace(program, banks=(replace(bank, words=bank.words + 1), *program.banks[1:]))
+        other.save(tmp_path / name)
+        assert Program.load(tmp_path / name, salt=golden.salt).banks == other.banks
+        plain = replace(program, encryption=None)
+        plain.save(tmp_path / name)
+        assert Program.load(tmp_path / name).encryption is None
