@@ -9,6 +9,7 @@ import pytest
 
 from hostrt.cli.explain import codes, find_pages
 from hostrt.cli.main import main
+from hostrt.transport.url import schemes
 from tests.docs.pages import DOCS, ROOT, pages
 from tests.docs.reference import PAGES
 
@@ -44,6 +45,12 @@ def test_error_page_says_meaning_causes_and_remedy(code: str) -> None:
 def test_topics_are_explained(topic: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", topic]) == 0
     assert capsys.readouterr().out.startswith("# ")
+
+
+@pytest.mark.parametrize("scheme", schemes())
+def test_every_kind_of_address_is_on_the_page_of_boards(scheme: str) -> None:
+    text = (DOCS / "reference" / "boards.md").read_text(encoding="utf-8")
+    assert re.search(rf"^\| `{re.escape(scheme)}(?=[`:])", text, re.MULTILINE)
 
 
 def test_names_of_pages_are_unique() -> None:
