@@ -177,7 +177,7 @@ class Board:
             OutputNeverCame: no output before the deadline.
             LinkError: the link failed; whether the frame was computed is then unknown.
         """
-        self._require_usable()
+        self.require_usable()
         with self._guard():
             started = time.perf_counter()
             results = self.transport.execute([*messages, *tail])
@@ -196,7 +196,7 @@ class Board:
 
     def execute(self, steps: Sequence[Step]) -> list[Words | None]:
         """Execute steps of the chip's; a failure breaks the board until the next boot."""
-        self._require_usable()
+        self.require_usable()
         with self._guard():
             return self.transport.execute(steps)
 
@@ -267,6 +267,15 @@ class Board:
         """Raise `UsageError` when this chip cannot be driven through this kind of board."""
         self.chip.check_platform(self.platform, pll=self._default_pll())
 
+    def require_usable(self) -> None:
+        """Raise unless steps can be executed: `UsageError` if closed, `BoardBroken` if broken."""
+        self._require_open()
+        if self._state is BoardState.BROKEN:
+            raise BoardBroken(
+                f"{self.info.url} failed earlier: {str(self._cause) or repr(self._cause)}",
+                hint="boot the board again before using it",
+            ) from self._cause
+
     def mark_broken(self, cause: BaseException) -> None:
         """Let nobody use the board before its next boot, because of `cause`.
 
@@ -295,14 +304,6 @@ class Board:
     def _require_open(self) -> None:
         if self._state is BoardState.CLOSED:
             raise UsageError(f"{self.info.url} is closed")
-
-    def _require_usable(self) -> None:
-        self._require_open()
-        if self._state is BoardState.BROKEN:
-            raise BoardBroken(
-                f"{self.info.url} failed earlier: {str(self._cause) or repr(self._cause)}",
-                hint="boot the board again before using it",
-            ) from self._cause
 
     @contextmanager
     def _guard(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from firmware_protocol.errors import OutputLayoutError, OutputStatusError
 from firmware_protocol.open_isa import describe_status
-from hostrt.board.board import Board, BoardState
+from hostrt.board.board import Board
 from hostrt.chip.step import FrameOut
 from hostrt.errors import BadStatus, HostrtError, LinkCorrupt, UsageError
 from hostrt.program.model import InstructionSet, Program
@@ -197,10 +197,15 @@ class HwRunner(BaseRunner):
                 on_frame(item.frame + 1, frames.n_frames)
         return collected
 
+    def _require_ready(self) -> None:
+        super()._require_ready()
+        if self._board is not None:
+            # before anything else is complained about: a broken board is the cause of the rest
+            self._board.require_usable()
+
     def _require_loaded(self) -> None:
         board = self.board
-        running = board.state in (BoardState.OPEN, BoardState.BOOTED, BoardState.LOADED)
-        if running and board.loaded is not self.program:
+        if board.loaded is not self.program:
             held = repr(board.loaded.name) if board.loaded is not None else "no program"
             raise UsageError(
                 f"{board.info.url} now holds {held}, the runner needs {self.program.name!r}",
