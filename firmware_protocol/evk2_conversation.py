@@ -28,7 +28,6 @@ from firmware_protocol.evk2 import (
     Report,
     parse_report,
 )
-from firmware_protocol.evk2_replies import ReplySequence
 from firmware_protocol.octets import view_of
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ class Evk2Conversation:
         self.interrupts = 0
         self._timeout_s = timeout_s
         self._retries = retries
-        self._replies = ReplySequence(plan)
+        self._replies = plan.replies
         self._bytes = plan.reports.reshape(-1).data
         self._data = bytearray(self._replies.n_data * _DATA_BYTES)
         self._n_reports = len(plan)

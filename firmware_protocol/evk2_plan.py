@@ -19,6 +19,7 @@ from firmware_protocol.evk2 import (
     as_bytes,
     command_name,
 )
+from firmware_protocol.evk2_replies import PlanColumns, ReplySequence
 from firmware_protocol.requests import (
     MAX_BURST_WORDS,
     ExecTime,
@@ -89,6 +90,7 @@ class ReportPlan:
         reply_words: int64 (n,), words of the data reply; 0 for reports that are only acknowledged.
         request_index: int64 (n,), position in `requests`.
         idempotent: bool (n,), true where the report may be sent again on silence.
+        replies: what must come back.
     """
 
     requests: tuple[Request, ...]
@@ -98,6 +100,7 @@ class ReportPlan:
     reply_words: Counts
     request_index: Counts
     idempotent: NDArray[np.bool_]
+    replies: ReplySequence
 
     def __len__(self) -> int:
         return len(self.reports)
@@ -125,19 +128,69 @@ def build_reports(requests: Iterable[Request], *, pack_across: bool = False) -> 
     """
     asked = tuple(requests)
     parts = [_encode(request, pack_across) for request in asked]
-    sizes = [len(part) // REPORT_BYTES for part in parts]
     rows = np.frombuffer(b"".join(parts), REPORT_DTYPE)
-    reads = np.repeat(np.array([_is_read(r) for r in asked], dtype=bool), sizes)
-    repeatable = np.array([is_idempotent(r) for r in asked], dtype=bool)
+    if len(asked) > _FEW_REQUESTS or rows.size > _FEW_REPORTS:
+        columns, replies = _columns(asked, parts, rows)
+    else:
+        # Frames repeat the same small batches with other words in them, thousands of times.
+        key = tuple([_shape(request) for request in asked])
+        known = _known_shapes.get(key)
+        if known is None:
+            known = _columns(asked, parts, rows)
+            if len(_known_shapes) >= _MOST_SHAPES:
+                _known_shapes.clear()
+            _known_shapes[key] = known
+        columns, replies = known
     return ReportPlan(
         requests=asked,
         reports=as_bytes(rows),
-        commands=rows["command"],
-        addresses=rows["address"].astype(np.uint32, copy=False),
+        commands=columns.commands,
+        addresses=columns.addresses,
+        reply_words=columns.reply_words,
+        request_index=columns.request_index,
+        idempotent=columns.idempotent,
+        replies=replies,
+    )
+
+
+_FEW_REQUESTS = 16
+_FEW_REPORTS = 64
+_MOST_SHAPES = 256
+
+_known_shapes: dict[tuple[object, ...], tuple[PlanColumns, ReplySequence]] = {}
+"""Columns and replies of small batches; they depend on sizes and addresses, not on the words."""
+
+
+def _shape(request: Request) -> tuple[object, ...]:
+    """Give all of a request that its reports' headers depend on."""
+    match request:
+        case Write(space=space, address=address, words=words, stride=stride):
+            return (Write, space, address, words.size, stride, request.idempotent)
+        case Read(space=space, address=address, n_words=n_words, stride=stride):
+            return (Read, space, address, n_words, stride)
+        case FrameOut(words=words):
+            return (FrameOut, words.size)
+        case FrameIn(n_words=n_words):
+            return (FrameIn, n_words)
+        case _:
+            return (type(request),)
+
+
+def _columns(
+    asked: tuple[Request, ...], parts: list[bytes], rows: NDArray[np.void]
+) -> tuple[PlanColumns, ReplySequence]:
+    sizes = [len(part) // REPORT_BYTES for part in parts]
+    reads = np.repeat(np.array([_is_read(r) for r in asked], dtype=bool), sizes)
+    repeatable = np.array([is_idempotent(r) for r in asked], dtype=bool)
+    columns = PlanColumns(
+        commands=rows["command"].copy(),
+        addresses=rows["address"].astype(np.uint32),
         reply_words=np.where(reads, rows["length"].astype(np.int64), 0),
         request_index=np.repeat(np.arange(len(asked)), sizes),
         idempotent=np.repeat(repeatable, sizes),
+        n_requests=len(asked),
     )
+    return columns, ReplySequence(columns)
 
 
 def _is_read(request: Request) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from firmware_protocol.evk2 import Report
-    from firmware_protocol.evk2_plan import ReportPlan
     from firmware_protocol.words import Words
 
 _HEAD_BYTES = 8
@@ -21,6 +20,30 @@ _HEAD_DWORDS = REPORT_BYTES // _HEAD_BYTES
 # Bytes 0 (command), 2-3 (length) and 4-7 (address) of a report as one little-endian number.
 _DATA_MASK = 0xFFFF_FFFF_FFFF_00FF
 _ACK_MASK = 0xFFFF_FFFF_0000_00FF
+
+
+_FEW_READS = 8
+"""Up to this many reading reports, cutting one by one beats arrays."""
+
+
+class PlanColumns(NamedTuple):
+    """What the replies to a plan's reports depend on; arrays have one entry per report.
+
+    Attributes:
+        commands: uint8 (n,).
+        addresses: uint32 (n,).
+        reply_words: int64 (n,), words of the data reply, 0 for reports that are only acknowledged.
+        request_index: int64 (n,), the request that a report belongs to.
+        idempotent: bool (n,).
+        n_requests: requests in all.
+    """
+
+    commands: NDArray[np.uint8]
+    addresses: NDArray[np.uint32]
+    reply_words: NDArray[np.int64]
+    request_index: NDArray[np.int64]
+    idempotent: NDArray[np.bool_]
+    n_requests: int
 
 
 class ReplySequence:
@@ -33,12 +56,13 @@ class ReplySequence:
         starts: first reply of each report; one more entry closes the list.
     """
 
-    def __init__(self, plan: ReportPlan) -> None:
-        """Derive the replies of `plan`."""
+    def __init__(self, plan: PlanColumns) -> None:
+        """Derive the replies of a plan."""
         reads = plan.reply_words > 0
         per_report = 1 + reads.astype(np.int64)
         starts = np.concatenate([[0], np.cumsum(per_report)])
-        report_of = np.repeat(np.arange(len(plan)), per_report)
+        n_reports = plan.commands.size
+        report_of = np.repeat(np.arange(n_reports), per_report)
         is_data = np.zeros(report_of.size, dtype=bool)
         is_data[starts[1:][reads] - 1] = True
         address = plan.addresses.astype(np.uint64)[report_of] << np.uint64(32)
@@ -55,8 +79,12 @@ class ReplySequence:
         self.starts: list[int] = starts.tolist()
         self._head_list: list[int] = self._heads.tolist()
         self._barriers: list[int] = _barriers(plan).tolist()
-        self._report_list: list[int] = [*report_of.tolist(), len(plan)]
+        self._report_list: list[int] = [*report_of.tolist(), n_reports]
         self._data_before: list[int] = data_before.tolist()
+        self._reads: list[tuple[int, int]] = []
+        if self.n_data <= _FEW_READS:
+            owners, lengths = plan.request_index[reads], plan.reply_words[reads]
+            self._reads = list(zip(owners.tolist(), lengths.tolist(), strict=True))
 
     def report_of(self, position: int) -> int:
         """Give the report that reply `position` answers."""
@@ -126,10 +154,11 @@ class ReplySequence:
     def answers(self, data: bytearray) -> list[Words | None]:
         """Cut the data bytes of all replies into one array per reading request."""
         plan = self._plan
-        answers: list[Words | None] = [None] * len(plan.requests)
-        reads = np.flatnonzero(plan.reply_words)
-        if not reads.size:
+        answers: list[Words | None] = [None] * plan.n_requests
+        if self.n_data <= _FEW_READS:
+            self._cut_few(data, answers)
             return answers
+        reads = np.flatnonzero(plan.reply_words)
         rows = np.frombuffer(bytes(data), "<u4").reshape(-1, REPORT_WORDS)
         lengths = plan.reply_words[reads]
         kept = rows[np.arange(REPORT_WORDS) < lengths[:, np.newaxis]].astype(np.uint32)
@@ -140,8 +169,15 @@ class ReplySequence:
             answers[owner] = words
         return answers
 
+    def _cut_few(self, data: bytearray, answers: list[Words | None]) -> None:
+        for index, (owner, length) in enumerate(self._reads):
+            offset = index * (REPORT_BYTES - _HEAD_BYTES)
+            words = np.frombuffer(data, "<u4", length, offset).astype(np.uint32)
+            before = answers[owner]
+            answers[owner] = words if before is None else np.concatenate([before, words])
 
-def _barriers(plan: ReportPlan) -> NDArray[np.int64]:
+
+def _barriers(plan: PlanColumns) -> NDArray[np.int64]:
     """Give, for every report, the last one that must be answered before it may be sent; -1: none.
 
     That is the last earlier report with the same address and, for a write that may be repeated,

@@ -84,12 +84,12 @@ class SimTransport(Transport):
                 self.spu.host_write(register, value)
         return None
 
-    def _poll(self, step: Poll) -> Words:
+    def _poll(self, step: Poll, first: Words | None) -> Words:
         # The chip has already done everything it will ever do, so a poll that fails once fails
         # until its deadline: a few looks are as good as a hundred thousand.
         self._least_wait_s = step.timeout_s / _POLL_STEPS
         try:
-            return super()._poll(step)
+            return super()._poll(step, first)
         finally:
             self._least_wait_s = 0.0
 

@@ -79,7 +79,12 @@ class Transport(ABC):
         results: list[Words | None] = []
         batch: list[Request] = []
         for step in steps:
-            if isinstance(step, Wait | Modify | Poll | Expect):
+            if isinstance(step, Poll) and self.info.answers:
+                # the first look goes out with what comes before it: often it is the last one
+                batch.append(Read(step.space, step.address, register=step.register))
+                self._flush(batch, results)
+                results[-1] = self._poll(step, results[-1])
+            elif isinstance(step, Wait | Modify | Poll | Expect):
                 self._flush(batch, results)
                 results.append(self._composite(step))
             else:
@@ -127,7 +132,7 @@ class Transport(ABC):
             return self._modify(step)
         if not self.info.answers:
             return None
-        return self._poll(step) if isinstance(step, Poll) else self._check(step)
+        return self._poll(step, None) if isinstance(step, Poll) else self._check(step)
 
     def _modify(self, step: Modify) -> Words:
         before = self._read(Read(step.space, step.address, register=step.register))
@@ -137,11 +142,13 @@ class Transport(ABC):
         self._exchange([write])
         return before
 
-    def _poll(self, step: Poll) -> Words:
+    def _poll(self, step: Poll, first: Words | None) -> Words:
+        """Read until the masked bits show, beginning with `first` if that was read already."""
         deadline = self._now() + step.timeout_s
         request = Read(step.space, step.address, register=step.register)
+        words = first
         while True:
-            words = self._read(request)
+            words = self._read(request) if words is None else words
             if int(words[0]) & step.mask:
                 return words
             if self._now() >= deadline:
@@ -153,6 +160,7 @@ class Transport(ABC):
                     board=self.info.url,
                 )
             self._wait(step.interval)
+            words = None
 
     def _check(self, step: Expect) -> Words:
         words = self._read(Read(step.space, step.address, register=step.register))
