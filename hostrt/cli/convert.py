@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hostrt.cli.output import note, print_json
+from hostrt.cli.output import note, print_json, say
 from hostrt.cli.program_options import add_program_options, load_program
 from hostrt.program.save import FORMATS, format_of
 
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
             }
         )
     else:
-        print(f"wrote {arguments.out} ({form})")
+        say(f"wrote {arguments.out} ({form})")
         for item in lost:
             note(f"warning: a {form} cannot hold {item}")
         for item in program.notes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hostrt.cli.output import print_json, print_table
+from hostrt.cli.output import print_json, print_table, say
 from hostrt.cli.program_options import add_program_options, load_program
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(difference.to_json())
     elif difference.same:
-        print("the programs are the same")
+        say("the programs are the same")
     else:
         for name, (a, b) in difference.fields.items():
-            print(f"{name}: {a} | {b}")
+            say(f"{name}: {a} | {b}")
         rows = [
             [
                 item.core,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hostrt.cli.output import print_json
+from hostrt.cli.output import print_json, say
 from hostrt.cli.program_options import add_program_options, load_program
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"folder": str(folder), "files": [str(path) for path in written]})
     else:
         for path in written:
-            print(path)
+            say(str(path))
     return 0
 
 

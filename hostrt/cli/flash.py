@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hostrt.cli.board_options import add_board_options, chip_of_board, open_named_board
-from hostrt.cli.output import note, print_json, progress
+from hostrt.cli.output import note, print_json, progress, say
 from hostrt.cli.program_options import add_program_options, load_program
 
 if TYPE_CHECKING:
@@ -54,14 +54,14 @@ def _to_card(arguments: argparse.Namespace, program: Program) -> int:
 
     if arguments.dry_run:
         names = [str(arguments.sd / f"{arguments.slot}PROG_{side}") for side in "AD"]
-        print_json({"would_write": names}) if arguments.json else print("\n".join(names))
+        print_json({"would_write": names}) if arguments.json else say("\n".join(names))
         return 0
     paths = write_sd(program, arguments.sd, arguments.slot)
     if arguments.json:
         print_json({"files": [str(path) for path in paths], "program_sha256": program.sha256})
     else:
         for path in paths:
-            print(f"wrote {path}, read back and equal")
+            say(f"wrote {path}, read back and equal")
     return 0
 
 
@@ -73,8 +73,8 @@ def _dry_run(arguments: argparse.Namespace, board: Board, program: Program) -> i
         print_json({"board": board.info.url, **plan.to_json()})
         return 0
     for step in plan.steps:
-        print(step)
-    print(
+        say(str(step))
+    say(
         f"{4 * plan.n_words} bytes in {len(plan.steps)} steps, fixed waits {plan.n_waits_s:g} s, "
         f"{'with' if plan.verify else 'without'} read-back; nothing was sent"
     )
@@ -116,9 +116,9 @@ def _print_receipt(arguments: argparse.Namespace, board: Board, receipt: LoadRec
             }
         )
     elif receipt.skipped:
-        print(f"{board.info.url} holds this program already: nothing written (--force writes it)")
+        say(f"{board.info.url} holds this program already: nothing written (--force writes it)")
     else:
-        print(
+        say(
             f"{board.info.url}: {4 * receipt.n_words} bytes in {receipt.seconds:.3f} s "
             f"({receipt.bytes_per_s / 1e3:.1f} kB/s), "
             f"{'read back and equal' if receipt.verified else 'not read back'}"

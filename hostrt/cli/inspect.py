@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hostrt.cli.output import print_fields, print_json, print_table
+from hostrt.cli.output import print_fields, print_json, print_table, say
 from hostrt.cli.program_options import add_program_options, load_program
 
 if TYPE_CHECKING:
@@ -73,10 +73,10 @@ def _print_program(tree: dict[str, object]) -> None:
     files = tree["files"]
     if isinstance(files, dict):
         for name, digest in files.items():
-            print(f"sha256 {digest}  {name}")
+            say(f"sha256 {digest}  {name}")
     notes = tree["notes"]
     for note in notes if isinstance(notes, list) else []:
-        print(f"note: {note}")
+        say(f"note: {note}")
 
 
 def _print_memories(tree: dict[str, object]) -> None:
@@ -86,7 +86,7 @@ def _print_memories(tree: dict[str, object]) -> None:
             [row["core"], row["bank"], row["words"], row["of"], f"{100 * row['fill']:.1f} %"]
             for row in memories
         ]
-        print()
+        say()
         print_table(["core", "bank", "words", "of", "full"], rows, "memories (64-bit words)")
 
 
@@ -94,7 +94,7 @@ def _print_io(tree: dict[str, object]) -> None:
     for side in ("inputs", "outputs"):
         vectors = tree[side]
         if not isinstance(vectors, list):
-            print(f"\n{side}: not said by this file (give --iospec)")
+            say(f"\n{side}: not said by this file (give --iospec)")
             continue
         rows = [
             [
@@ -108,18 +108,16 @@ def _print_io(tree: dict[str, object]) -> None:
             ]
             for vector in vectors
         ]
-        print()
+        say()
         print_table(["name", "length", "padded", "bits", "place"], rows, side)
     sequences = tree["sequences"]
     if isinstance(sequences, list):
-        print()
+        say()
         for item in sequences:
-            print(
-                f"sequence {item['name']}: {_counts(item['inputs'])} -> {_counts(item['outputs'])}"
-            )
+            say(f"sequence {item['name']}: {_counts(item['inputs'])} -> {_counts(item['outputs'])}")
     latched = tree["latched"]
     if isinstance(latched, list) and latched:
-        print(f"latched: {', '.join(latched)}")
+        say(f"latched: {', '.join(latched)}")
 
 
 def _counts(counts: dict[str, int]) -> str:
@@ -143,23 +141,23 @@ def _bundle(arguments: argparse.Namespace) -> int:
 
 
 def _print_bundle(bundle: Bundle, tree: dict[str, object], clock_mhz: float | None) -> None:
-    print(f"{tree['model']}: bundle for an MLA accelerator")
+    say(f"{tree['model']}: bundle for an MLA accelerator")
     batch = tree["batch"]
     if isinstance(batch, dict):
-        print(f"batch: {batch['desired']} desired, {batch['actual']} actual")
-    print(f"fully on the accelerator: {'yes' if tree['fully_on_mla'] else 'no'}")
+        say(f"batch: {batch['desired']} desired, {batch['actual']} actual")
+    say(f"fully on the accelerator: {'yes' if tree['fully_on_mla'] else 'no'}")
     digests = tree["sha256"]
     if isinstance(digests, dict):
-        print()
+        say()
         rows = [[name, len(bundle.archive[name]), digests[name][:16]] for name in digests]
         print_table(["member", "bytes", "sha256"], rows)
     stages = tree["stages"]
     if isinstance(stages, list):
-        print()
+        say()
         print_table(["stage", "name", "processor", "kernel or program"], stages)
     layers = tree["layers"]
     if isinstance(layers, list):
-        print()
+        say()
         rows = [
             [item["index"], item["name"], item["start_cycle"], item["end_cycle"], item["cycles"]]
             + ([f"{item['cycles'] / clock_mhz / 1e3:.4f}"] if clock_mhz else [])
@@ -167,6 +165,6 @@ def _print_bundle(bundle: Bundle, tree: dict[str, object], clock_mhz: float | No
         ]
         header = ["layer", "name", "start", "end", "cycles"] + (["ms"] if clock_mhz else [])
         print_table(header, rows)
-        print(f"total: {tree['mla_cycles']} cycles, span {tree['mla_span_cycles']} cycles")
+        say(f"total: {tree['mla_cycles']} cycles, span {tree['mla_span_cycles']} cycles")
     for warning in bundle.warnings:
-        print(f"warning: {warning}")
+        say(f"warning: {warning}")

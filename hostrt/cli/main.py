@@ -7,6 +7,7 @@ ends here: one line, a hint, an exit code per kind (`hostrt explain exit-codes`)
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -53,6 +54,10 @@ def entry() -> NoReturn:
 
 def main(argv: Sequence[str]) -> int:
     """Run one command and give its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # a name that this terminal cannot spell must not end the command
+            stream.reconfigure(errors="backslashreplace")
     try:
         return _main(argv)
     except KeyboardInterrupt:
@@ -156,12 +161,14 @@ def _call(arguments: argparse.Namespace) -> int:
 
 
 def _report(error: HostrtError, *, as_json: bool) -> int:
+    from hostrt.cli.output import note
+
     if as_json:
         _print_error(error.code, error.exit_code, error.message, error.hint, error.context)
-    print(f"hostrt: error: {' '.join(error.message.split())}", file=sys.stderr)
+    note(f"hostrt: error: {' '.join(error.message.split())}")
     if error.hint:
-        print(f"hint: {error.hint}", file=sys.stderr)
-    print(f"(hostrt explain {error.code})", file=sys.stderr)
+        note(f"hint: {error.hint}")
+    note(f"(hostrt explain {error.code})")
     return error.exit_code
 
 

@@ -13,6 +13,21 @@ if TYPE_CHECKING:
 _STEP_PERCENT = 10
 
 
+def printable(text: str) -> str:
+    """Show control characters instead of letting the terminal obey them; files may hold any."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def say(text: str = "") -> None:
+    """Print text on standard output."""
+    print(printable(text))
+
+
 def print_json(tree: Mapping[str, object] | Sequence[object]) -> None:
     """Print one JSON document on standard output."""
     print(json.dumps(tree, indent=2, default=str, allow_nan=False))
@@ -20,12 +35,12 @@ def print_json(tree: Mapping[str, object] | Sequence[object]) -> None:
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
     """Print aligned columns; numbers stand right, text left."""
-    cells = [[str(cell) for cell in row] for row in rows]
+    cells = [[printable(str(cell)) for cell in row] for row in rows]
     columns = range(len(header))
     widths = [max([len(header[i]), *(len(row[i]) for row in cells)]) for i in columns]
     right = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in columns]
     if title:
-        print(title)
+        say(title)
     for row in [list(header), *cells]:
         parts = [row[i].rjust(widths[i]) if right[i] else row[i].ljust(widths[i]) for i in columns]
         print("  " + "  ".join(parts).rstrip())
@@ -35,12 +50,12 @@ def print_fields(fields: Mapping[str, object]) -> None:
     """Print `name: value` lines with the values in one column."""
     width = max((len(name) for name in fields), default=0)
     for name, value in fields.items():
-        print(f"{name + ':':<{width + 1}} {value}")
+        say(f"{name + ':':<{width + 1}} {value}")
 
 
 def note(text: str) -> None:
     """Say something to the person at the terminal, beside the data on standard output."""
-    print(text, file=sys.stderr)
+    print(printable(text), file=sys.stderr)
 
 
 @contextmanager

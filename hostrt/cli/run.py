@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hostrt.cli.board_options import add_board_options, board_address
-from hostrt.cli.output import note, print_json
+from hostrt.cli.output import note, print_json, say
 from hostrt.cli.program_options import add_program_options
 from hostrt.cli.run_inputs import check_numbers, prepare_inputs
 from hostrt.cli.run_report import print_report
@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print_report(work.program, results, comparisons, arguments.warm_up)
         if place is not None:
-            print(f"results in {place}")
+            say(f"results in {place}")
     return 0 if all(item.equal for item in comparisons.values()) else 1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hostrt.analysis.metrics import LatencyMetrics
-from hostrt.cli.output import print_table
+from hostrt.cli.output import print_table, say
 
 if TYPE_CHECKING:
     from hostrt.analysis.compare import Comparison
@@ -22,22 +22,22 @@ def print_report(
     warm_up: int,
 ) -> None:
     """Print what ran where, latencies and verdicts."""
-    print(f"{program.name} for {program.chip}, {program.n_words} words, {program.sha256[:12]}")
+    say(f"{program.name} for {program.chip}, {program.n_words} words, {program.sha256[:12]}")
     for name, result in results.items():
         where = result.provenance.board or "this computer"
         kind = " (simulated)" if result.simulated else ""
-        print(f"\n{name}: {result.metrics.n_frames} frames on {where}{kind}")
+        say(f"\n{name}: {result.metrics.n_frames} frames on {where}{kind}")
         for key, array in result.outputs.items():
-            print(f"  output {key}: {array.shape[0]} x {array.shape[1]} {array.dtype}")
+            say(f"  output {key}: {array.shape[0]} x {array.shape[1]} {array.dtype}")
         _print_latencies(result, warm_up)
         for item in result.notes:
-            print(f"  note: {item}")
+            say(f"  note: {item}")
     for pair, comparison in comparisons.items():
         equal = f"equal within {comparison.tolerance}" if comparison.tolerance else "equal"
-        print(f"\n{pair}: {equal if comparison.equal else 'DIFFERENT'}")
+        say(f"\n{pair}: {equal if comparison.equal else 'DIFFERENT'}")
         for verdict in comparison.verdicts:
             if not verdict.equal:
-                print(f"  {verdict.describe()}")
+                say(f"  {verdict.describe()}")
 
 
 def _print_latencies(result: RunResult, warm_up: int) -> None:
@@ -53,4 +53,4 @@ def _print_latencies(result: RunResult, warm_up: int) -> None:
     if slack is not None and slack.size and result.metrics.input_period_s is not None:
         missed = int((slack < 0).sum())
         period_ms = 1e3 * result.metrics.input_period_s
-        print(f"  input period {period_ms:g} ms: {missed} of {slack.size} frames took longer")
+        say(f"  input period {period_ms:g} ms: {missed} of {slack.size} frames took longer")
