@@ -160,10 +160,13 @@ class ZynqConversation:
                 "replies arrived"
             )
         answers: list[Words | None] = [None] * len(self.plan.requests)
+        if not self._reading:
+            return answers
         words = (self._received >> _DATA_SHIFT).astype(np.uint32)
         owners = self.plan.request_index[self._reading]
         n_words = self.plan.reply_words[self._reading]
-        if not owners.size:
+        if len(self._reading) == 1:
+            answers[int(owners[0])] = words[: int(n_words[0])]
             return answers
         firsts = np.flatnonzero(np.diff(owners, prepend=-1))
         starts = np.array([0, *self._reply_ends])[firsts]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -101,6 +102,7 @@ class _Part:
     reply_words: int
 
 
+_FEW_REQUESTS = 16
 _FULL = np.uint64(0xFFFF_FFFF)
 _CODE_ONLY = np.uint64(0xF000_0000)
 _NOTHING = np.zeros(0, np.uint64)
@@ -114,6 +116,18 @@ def build_units(requests: Iterable[Request]) -> UnitPlan:
             SPU-150 or an execution time.
     """
     asked = tuple(requests)
+    if len(asked) <= _FEW_REQUESTS and all(isinstance(r, Read | FrameIn) for r in asked):
+        return _known_plan(asked)
+    return _build(asked)
+
+
+@lru_cache(maxsize=128)
+def _known_plan(asked: tuple[Request, ...]) -> UnitPlan:
+    """Keep the plans of small batches that only read: frames repeat them thousands of times."""
+    return _build(asked)
+
+
+def _build(asked: tuple[Request, ...]) -> UnitPlan:
     parts = [_part_of(request) for request in asked]
     sizes: list[Counts] = [_piece_sizes(part) for part in parts]
     pieces = [len(size) for size in sizes]

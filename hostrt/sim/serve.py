@@ -111,8 +111,12 @@ class BoardServer:
         connection = _Connection(client, self._session)
         with selectors.DefaultSelector() as selector:
             selector.register(self._woken, selectors.EVENT_READ, _STOP)
+            watched = 0
             while connection.flush():
-                _watch(selector, client, connection.interests())
+                wanted = connection.interests()
+                if wanted != watched:
+                    _watch(selector, client, wanted)
+                    watched = wanted
                 found = selector.select(connection.patience())
                 if any(key.data == _STOP for key, _ in found):
                     return False
