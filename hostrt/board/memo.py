@@ -77,7 +77,10 @@ def _folder() -> Path:
 
 def _place(url: str) -> str:
     """Give the address without what only says how to talk to the board."""
+    bare = url.partition("?")[0]
+    if "+" not in bare:
+        return bare
     try:
-        return str(replace(parse_url(url), options={}, wrappers=()))
+        return str(replace(parse_url(bare), wrappers=()))
     except UsageError:
-        return url
+        return bare

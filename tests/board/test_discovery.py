@@ -19,7 +19,7 @@ from hostrt.board.discover import (
 )
 from hostrt.errors import BoardAmbiguous, UsageError, WrongTarget
 from hostrt.program import Program
-from hostrt.runner.target import check_instruction_set, choose_board, open_for
+from hostrt.runner.target import choose_board, open_for
 from hostrt.sim.registry import ServedBoard, announced
 from hostrt.transport.holder import holder_of
 from hostrt.transport.owner import evk2_lock_path
@@ -189,24 +189,3 @@ def test_a_simulated_board_carries_the_programs_chip() -> None:
 def test_a_program_for_another_chip_than_the_board_named_is_refused() -> None:
     with pytest.raises((WrongTarget, UsageError), match="SPU-150"):
         open_for(Program.loopback(), "sim://spu150")
-
-
-# -- instruction sets ---------------------------------------------------------------------------
-
-
-def test_a_program_of_the_vendors_is_refused_where_it_would_be_executed(spu_data: Path) -> None:
-    """With the address of a board that answers instead; and not where there is nobody at all."""
-    file = spu_data / "programs" / "p001_a" / "p001_a.femto"
-    program = Program.load(file)
-    board, _ = open_for(program, "sim")
-    with board:
-        with pytest.raises(WrongTarget, match="vendor's instruction set") as caught:
-            check_instruction_set(board, program, force=False)
-        assert "answer=echo" in caught.value.hint
-        check_instruction_set(board, program, force=True)
-    board, _ = open_for(program, f"sim://spu001?answer=echo&program={file}")
-    with board:
-        check_instruction_set(board, program, force=False)
-    board, _ = open_for(program, "fakezynq")
-    with board:
-        check_instruction_set(board, program, force=False)

@@ -89,13 +89,15 @@ def test_another_process_skips_too_when_the_board_kept_its_power() -> None:
 
 
 @pytest.mark.fault
-def test_a_power_cycle_is_noticed(board: Board) -> None:
-    program = Program.loopback()
-    flash(board, program)
-    assert isinstance(board.transport, SimTransport)
-    board.transport.spu.hard_reset()
-    assert not holds(board, program)
-    assert not flash(board, program).skipped
+def test_a_power_cycle_is_noticed(board: Board, encrypted: Program) -> None:
+    """By the banks' power alone where the program cannot be read back."""
+    for program in (Program.loopback(), encrypted):
+        flash(board, program)
+        assert holds(board, program)
+        assert isinstance(board.transport, SimTransport)
+        board.transport.spu.hard_reset()
+        assert not holds(board, program)
+        assert not flash(board, program).skipped
 
 
 def test_a_run_of_another_program_in_between_is_noticed(board: Board) -> None:

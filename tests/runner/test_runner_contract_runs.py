@@ -72,7 +72,7 @@ class TestRateChange(RunnerContract):
 
 
 class TestEchoOfTwoCores(RunnerContract):
-    """B4, B8: an unencrypted program of several inputs and outputs on a stand-in."""
+    """B3, B8: an unencrypted program of several inputs and outputs on a stand-in."""
 
     @pytest.fixture(autouse=True)
     def _folder(self, spu_data: Path) -> None:
