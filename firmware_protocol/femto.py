@@ -201,9 +201,16 @@ def _uid_faults(file: FemtoFile) -> Iterator[FormatError]:
 
 def bank_of_uid(uid: int, geometry: BankGeometry) -> tuple[MemoryKind, int] | None:
     """Decode a bank uid into memory and index; None when the chip has no such bank."""
-    kind = max((kind for kind, base in UID_BASES.items() if base <= uid), key=UID_BASES.__getitem__)
-    index, rest = divmod(uid - UID_BASES[kind], 4)
-    return None if rest or index >= geometry.n_banks(kind) else (kind, index)
+    if geometry.name not in _banks_by_uid:
+        _banks_by_uid[geometry.name] = {
+            base + 4 * index: (kind, index)
+            for kind, base in UID_BASES.items()
+            for index in range(geometry.n_banks(kind))
+        }
+    return _banks_by_uid[geometry.name].get(uid)
+
+
+_banks_by_uid: dict[str, dict[int, tuple[MemoryKind, int]]] = {}
 
 
 def _oddities(file: FemtoFile) -> Iterator[str]:

@@ -6,6 +6,7 @@ A page is 256 bytes: id u16, length u16 (words), address u32, up to 62 words, fi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -173,7 +174,8 @@ def place_pages(pages: PageTable, geometry: BankGeometry) -> PlacedPages:
     oddities = id_oddities(pages.ids)
     for number in np.flatnonzero(held < extents).tolist():
         oddities.append(f"{regions[number].name}: pages leave a gap, read as zeros")
-    filled = _fill(pages.words[used], lengths, region_of, first, extents)
+    counted = pages.words if used.size == len(pages) else pages.words[used]
+    filled = _fill(counted, lengths, region_of, first, extents)
     banks: list[BankImage] = []
     for region, words in zip(regions, filled, strict=True):
         if words.size:
@@ -208,14 +210,22 @@ def _fill(
     first: NDArray[np.int64],
     extents: NDArray[np.int64],
 ) -> list[DWords]:
-    """Scatter the counted words of all pages into one array, then cut it into regions."""
+    """Copy the counted words of all pages into one array, then cut it into regions.
+
+    Full pages that follow each other go in one copy; a sound file has one such run per bank.
+    """
     room = (extents + 1) // 2 * 2
     starts = np.cumsum(room) - room
-    columns = np.arange(MAX_PAGE_WORDS)
-    counted: NDArray[np.bool_] = columns < lengths[:, None]
     memory = np.zeros(int(room.sum()), dtype="<u4")
-    targets = (starts[region_of] + first)[:, None] + columns
-    memory[targets[counted]] = words[counted]
+    targets = starts[region_of] + first
+    follows = (targets[1:] == targets[:-1] + lengths[:-1]) & (lengths[:-1] == MAX_PAGE_WORDS)
+    heads = [0, *(np.flatnonzero(~follows) + 1).tolist(), lengths.size]
+    for head, end in pairwise(heads if lengths.size else []):
+        at, last = int(targets[head]), int(lengths[end - 1])
+        full = end - 1 - head
+        tail = at + full * MAX_PAGE_WORDS
+        memory[at:tail].reshape(full, MAX_PAGE_WORDS)[:] = words[head : end - 1]
+        memory[tail : tail + last] = words[end - 1, :last]
     dwords = memory.view("<u8").astype(np.uint64, copy=False)
     return np.split(dwords, (np.cumsum(room) // 2)[:-1])
 

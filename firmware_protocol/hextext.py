@@ -38,13 +38,18 @@ def parse_hex_lines(data: bytes, *, name: str, min_digits: int = 1, max_digits: 
         FormatError: a line is no such number; names file and line.
     """
     text = data.replace(b"\r\n", b"\n") if b"\r" in data else data
-    text = text.rstrip(b"\n")
+    if text.endswith(b"\n\n") or text == b"\n":
+        text = text.rstrip(b"\n")
     if not text:
         return np.zeros(0, dtype=np.uint64)
-    values = _parse_uniform(text + b"\n", min_digits, max_digits)
+    if not text.endswith(b"\n"):
+        text += b"\n"
+    values = _parse_uniform(text, min_digits, max_digits)
+    if values is None:
+        values = _parse_ragged(text, min_digits, max_digits)
     if values is not None:
         return values
-    return _parse_line_wise(text, name, min_digits, max_digits)
+    return _parse_line_wise(text.rstrip(b"\n"), name, min_digits, max_digits)
 
 
 def _parse_uniform(text: bytes, min_digits: int, max_digits: int) -> DWords | None:
@@ -62,13 +67,31 @@ def _parse_uniform(text: bytes, min_digits: int, max_digits: int) -> DWords | No
     return decode_hex_columns(digits)
 
 
+def _parse_ragged(text: bytes, min_digits: int, max_digits: int) -> DWords | None:
+    """Read lines of different lengths without prefixes; None when it is not such a text."""
+    octets = np.frombuffer(text, dtype=np.uint8)
+    ends = np.flatnonzero(octets == _NEWLINE)
+    lengths = np.diff(ends, prepend=-1) - 1
+    if lengths.min() < min_digits or lengths.max() > max_digits:
+        return None
+    span = int(lengths.max())
+    columns = np.arange(-span, 0)
+    used = columns >= -lengths[:, np.newaxis]
+    digits = np.full(used.shape, _ZERO, dtype=np.uint8)
+    digits[used] = octets[(ends[:, np.newaxis] + columns)[used]]
+    return decode_hex_columns(digits)
+
+
 def decode_hex_columns(digits: NDArray[np.uint8]) -> DWords | None:
     """Turn ASCII digits, uint8 (n, at most 16), into uint64 (n,); None if one is no digit."""
     span = 8 if digits.shape[1] <= 8 else 16
-    square = np.full((digits.shape[0], span), _ZERO, dtype=np.uint8)
-    square[:, span - digits.shape[1] :] = digits
+    if digits.shape[1] == span:
+        square = np.ascontiguousarray(digits)
+    else:
+        square = np.full((digits.shape[0], span), _ZERO, dtype=np.uint8)
+        square[:, span - digits.shape[1] :] = digits
     try:
-        packed = binascii.unhexlify(square.tobytes())
+        packed = binascii.unhexlify(square.data)
     except binascii.Error:
         return None
     return np.frombuffer(packed, dtype=f">u{span // 2}").astype(np.uint64)

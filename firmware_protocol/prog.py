@@ -75,8 +75,9 @@ def parse_prog(a: bytes, d: bytes, *, names: tuple[str, str] = ("PROG_A", "PROG_
         shorter = int(min(addresses.size, data.size))
         found = f"{addresses.size} lines beside {data.size} lines in {names[1]}"
         raise FormatError(names[0], shorter + 1, found, "as many in both files", unit="line")
-    odd = np.flatnonzero(addresses % _STEP)
-    if odd.size:
+    unaligned = addresses & np.uint32(_STEP - 1)
+    if unaligned.any():
+        odd = np.flatnonzero(unaligned)
         line = int(odd[0])
         found = f"address 0x{int(addresses[line]):08x}"
         raise FormatError(names[0], line + 1, found, "a multiple of 4", unit="line")
@@ -85,7 +86,9 @@ def parse_prog(a: bytes, d: bytes, *, names: tuple[str, str] = ("PROG_A", "PROG_
 
 def _read(text: bytes, name: str) -> Words:
     values = parse_hex_lines(text, name=name, min_digits=_DIGITS, max_digits=_DIGITS)
-    return values.astype(np.uint32)
+    words: Words = values.astype(np.uint32)
+    words.flags.writeable = False
+    return words
 
 
 def format_prog(stream: ProgStream) -> tuple[bytes, bytes]:
@@ -100,7 +103,9 @@ def bursts(stream: ProgStream) -> list[tuple[int, Words]]:
     """Join runs of addresses that rise by 4 into (start address, words); keeps the order."""
     if not len(stream):
         return []
-    jumps = np.diff(stream.addresses.astype(np.int64)) != _STEP
+    addresses = stream.addresses
+    # differences of unsigned numbers wrap: what follows the last address of all is a new burst
+    jumps = (addresses[1:] - addresses[:-1] != np.uint32(_STEP)) | (addresses[1:] == 0)
     starts = np.concatenate(([0], np.flatnonzero(jumps) + 1))
     ends = np.append(starts[1:], len(stream))
     heads = stream.addresses[starts].tolist()

@@ -87,7 +87,6 @@ def _load_path(path: Path, options: LoadOptions) -> Program:
     if path.is_dir():
         return _load_folder(path, options)
     data, _ = read_source(path, Budgets())
-    digest = {path.name: hashlib.sha256(data).hexdigest()}
     if data.startswith(MAGIC):
         from hostrt.program.femto_file import program_from_femto
 
@@ -97,7 +96,7 @@ def _load_path(path: Path, options: LoadOptions) -> Program:
 
         program = program_from_zip(data, path, options)
     elif _TEXT_START.match(data):
-        return _load_prog(path, options)
+        return _load_prog(path, options, data)
     elif data.startswith(_GZIP_MAGIC):
         raise ProgramUnsupported(
             f"{path} is a compiled bundle for another accelerator, not a program for an SPU",
@@ -110,6 +109,7 @@ def _load_path(path: Path, options: LoadOptions) -> Program:
             "PROG_A / PROG_D text file",
             hint="check that this is the right file and that it was copied whole",
         )
+    digest = {path.name: hashlib.sha256(data).hexdigest()}
     return replace(program, source=replace(program.source, sha256=digest))
 
 
@@ -138,7 +138,8 @@ def _load_folder(path: Path, options: LoadOptions) -> Program:
     )
 
 
-def _load_prog(path: Path, options: LoadOptions) -> Program:
+def _load_prog(path: Path, options: LoadOptions, data: bytes | None = None) -> Program:
+    """Load the pair that `path` is one half of; `data` is what it holds, if that is known."""
     match = _PROG_NAME.fullmatch(path.name)
     if match is None:
         raise ProgramNotFound(
@@ -153,19 +154,22 @@ def _load_prog(path: Path, options: LoadOptions) -> Program:
             f"{path} is one half of a PROG pair and there is no {sibling.name} beside it",
             hint="copy both halves, or give both files, addresses first",
         )
-    return _load_pair(path, sibling, options)
+    return _load_pair(path, sibling, options, data)
 
 
-def _load_pair(first: Path, second: Path, options: LoadOptions) -> Program:
+def _load_pair(
+    first: Path, second: Path, options: LoadOptions, data: bytes | None = None
+) -> Program:
     from hostrt.program.prog_file import program_from_prog
 
+    contents = [data or read_source(first, Budgets())[0], read_source(second, Budgets())[0]]
     match = _PROG_NAME.fullmatch(first.name)
     if match is not None and match["side"].upper() == "_D":
         first, second = second, first
-    a, _ = read_source(first, Budgets())
-    d, _ = read_source(second, Budgets())
+        contents.reverse()
+    a, d = contents
     program = program_from_prog((a, d), (first, second), options)
     digests = {
-        path.name: hashlib.sha256(data).hexdigest() for path, data in ((first, a), (second, d))
+        path.name: hashlib.sha256(text).hexdigest() for path, text in ((first, a), (second, d))
     }
     return replace(program, source=replace(program.source, sha256=digests))
