@@ -88,7 +88,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("tolerance", int, 0, "", "largest difference that a comparison accepts", 0),
     Option("warm_up", int, 0, "", "frames left out of statistics at the beginning", 0),
     Option("timeout", float, 3.0, "s", "longest wait for one answer of a board", 0, True),
-    Option("window", int, 8, "", "requests in flight on links that allow several", 1),
+    Option("window", int, None, "", "reports in flight to an EVK2; default: what is safe", 1),
 )
 
 _BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hostrt.chip.step import Step
     from hostrt.program.model import Program
     from hostrt.transport.base import Transport, TransportInfo
+    from hostrt.transport.url import BoardUrl
 
 logger = logging.getLogger(__name__)
 
@@ -354,7 +355,7 @@ def open_board(address: str, *, chip: str | None = None) -> Board:
     wanted = get_chip(chip).name if chip else ""
     if chip and url.scheme in ("sim", "evk2+sim") and not url.host:
         url = replace(url, host=chip)
-    transport = open_transport(url)
+    transport = open_transport(_with_settings(url))
     told = transport.info.chip
     try:
         if wanted and told and wanted != told:
@@ -369,3 +370,15 @@ def open_board(address: str, *, chip: str | None = None) -> Board:
         transport.close()
         raise
     return board
+
+
+def _with_settings(url: BoardUrl) -> BoardUrl:
+    """Add what the configuration says of this board and its address leaves open."""
+    from dataclasses import replace
+
+    from hostrt.config import resolve
+
+    if not url.scheme.startswith("evk2") or "window" in url.options:
+        return url
+    window = resolve("window", serial=url.host or None).value
+    return url if window is None else replace(url, options={**url.options, "window": str(window)})

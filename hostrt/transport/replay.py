@@ -16,7 +16,7 @@ import numpy as np
 
 from firmware_protocol.errors import FormatError
 from firmware_protocol.records_read import parse_records, parse_records_tree
-from firmware_protocol.requests import HostAction, Read, Request
+from firmware_protocol.requests import ExecTime, HostAction, Read, Request
 from hostrt.chip.step import Wait
 from hostrt.errors import LinkLost, LinkOutOfStep, LinkTimeout, ProgramCorrupt, UsageError
 from hostrt.program.yamldoc import load_yaml
@@ -182,12 +182,13 @@ def open_url(url: BoardUrl) -> ReplayTransport:
     recording = read_recording(url.host + url.path)
     known = {field.name for field in fields(TransportInfo)}
     told = {name: value for name, value in recording.info.items() if name in known}
-    info = TransportInfo(str(url), url.option("platform", "evk2", _PLATFORMS))
+    asked_time = any(isinstance(entry.request, ExecTime) for entry in recording.entries)
+    platform = url.option("platform", "evk2", _PLATFORMS)
+    info = TransportInfo(str(url), platform, reads_exec_time=asked_time)
     for name, value in told.items():
         if isinstance(value, type(getattr(info, name))):
             info = replace(info, **{name: value})
     chip = url.options.get("chip", info.chip)
-    # The platform's execution time was recorded if it was asked for; otherwise nobody will ask.
     return ReplayTransport(recording, replace(info, url=str(url), simulated=True, chip=chip))
 
 

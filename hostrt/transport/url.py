@@ -81,10 +81,11 @@ def parse_url(text: str) -> BoardUrl:
     Raises:
         UsageError: no known scheme, or a port that is not a number.
     """
-    head, separator, rest = text.partition("://")
+    head, _, rest = text.partition("://")
+    if "?" in head:  # options right behind the scheme, as in record+sim?to=FILE
+        head, _, query = text.partition("?")
+        rest = f"?{query}"
     scheme, wrappers = _split_scheme(head, text)
-    if not separator:
-        return BoardUrl(scheme, wrappers=wrappers)
     parts = urlsplit(f"x://{rest}")
     try:
         port = parts.port
