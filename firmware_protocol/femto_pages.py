@@ -226,6 +226,7 @@ def _fill(
         tail = at + full * MAX_PAGE_WORDS
         memory[at:tail].reshape(full, MAX_PAGE_WORDS)[:] = words[head : end - 1]
         memory[tail : tail + last] = words[end - 1, :last]
+    memory.flags.writeable = False  # so that banks share it instead of copying
     dwords = memory.view("<u8").astype(np.uint64, copy=False)
     return np.split(dwords, (np.cumsum(room) // 2)[:-1])
 
