@@ -152,8 +152,13 @@ class Board:
         """Take it that the chip holds `program` already, without writing anything.
 
         For boards that were loaded by another process; see `hostrt.board.flash.holds`.
+
+        Raises:
+            BoardBroken: the board failed; what it holds is not known.
+            WrongTarget: the program is for another chip.
         """
-        self._require_open()
+        self.require_usable()
+        self.check_target(program)
         self.loaded = program
         self._move(BoardState.LOADED)
 

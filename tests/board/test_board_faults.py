@@ -149,6 +149,16 @@ def test_a_boot_that_cannot_be_leaves_a_broken_board_broken() -> None:
             board.read_version()
 
 
+def test_a_broken_board_cannot_be_said_to_hold_a_program() -> None:
+    with open_board("sim") as board:
+        with pytest.raises(WrongTarget):
+            board.adopt(Program.loopback("spu150"))
+        board.mark_broken(OutputNeverCame("the first failure"))
+        with pytest.raises(BoardBroken):
+            board.adopt(Program.loopback())
+        assert board.state is BoardState.BROKEN
+
+
 def test_the_first_failure_is_the_one_that_is_remembered() -> None:
     with open_board("sim") as board:
         board.mark_broken(OutputNeverCame("the first"))
