@@ -86,11 +86,14 @@ def parse_url(text: str) -> BoardUrl:
         head, _, query = text.partition("?")
         rest = f"?{query}"
     scheme, wrappers = _split_scheme(head, text)
-    parts = urlsplit(f"x://{rest}")
     try:
+        parts = urlsplit(f"x://{rest}")
         port = parts.port
     except ValueError as error:
-        raise UsageError(f"board address {text!r}: port is not a number in 0..65535") from error
+        raise UsageError(
+            f"board address {text!r}: {str(error).lower()}",
+            hint="expected SCHEME://HOST:PORT?OPTION=VALUE, IPv6 hosts in brackets",
+        ) from error
     host = (parts.netloc.rpartition(":")[0] if port is not None else parts.netloc).strip("[]")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     return BoardUrl(scheme, unquote(host), port, unquote(parts.path), options, wrappers)

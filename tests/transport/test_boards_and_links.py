@@ -8,6 +8,7 @@ import numpy as np
 
 from hostrt.board.board import open_board
 from hostrt.chip import get_chip
+from hostrt.errors import UsageError
 from hostrt.runner.hw import HwRunner
 from hostrt.transport.evk2_link import Evk2Transport
 from hostrt.transport.record import RecordTransport
@@ -66,3 +67,11 @@ def test_a_yaml_recording_with_execution_times_can_be_replayed(tmp_path: Path) -
         replayed = runner.run(frames)
 
     np.testing.assert_array_equal(replayed.outputs["output"], recorded.outputs["output"])
+
+
+@pytest.mark.parametrize("address", ["sim://[", "zcu104://host:99999", "zcu104://host:seven"])
+def test_an_address_that_is_none_is_refused_in_one_line(address: str) -> None:
+    with pytest.raises(UsageError, match="board address") as caught:
+        parse_url(address)
+
+    assert "\n" not in str(caught.value)
