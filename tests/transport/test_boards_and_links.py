@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
 from hostrt.board.board import open_board
 from hostrt.chip import get_chip
@@ -16,8 +17,6 @@ from hostrt.transport.url import parse_url
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def test_a_fence_reads_the_version_register_of_the_chip_in_use() -> None:
