@@ -6,15 +6,14 @@ the SD card, from which the board's firmware loads `0PROG_A` / `0PROG_D` by itse
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from firmware_protocol.packing import dwords_to_words
 from hostrt.board.board import Board, BoardState
-from hostrt.board.memo import recall, remember
+from hostrt.board.memo import Note, recall, remember
 from hostrt.board.receipt import LoadReceipt
 from hostrt.chip.base import Power
 from hostrt.chip.step import Modify, Read, Space, Wait, Write
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from firmware_protocol.memory import BankImage
+    from firmware_protocol.words import Words
     from hostrt.chip.step import Step
     from hostrt.program.model import Program
 
@@ -108,7 +109,7 @@ def flash(
     receipt = board.load(program, verify=_wants_verify(program, verify), progress=progress)
     if board.info.answers:
         try:
-            remember(board.info, program.sha256)
+            remember(board.info, Note(program.sha256, _loaded(board, program)))
         except StorageError as error:
             # the note only saves time later: the board itself is as it should be
             logger.warning("%s; the next flash cannot be skipped", error)
@@ -118,19 +119,18 @@ def flash(
 def holds(board: Board, program: Program) -> bool:
     """Tell whether a board holds `program` already.
 
-    It must have been the last one loaded, the version and the power state of every used bank must
-    read back as loading left them and, unless encrypted, both ends of each bank must be equal: a
-    power cycle or another tool since then shows in these.
+    It must have been the last one loaded, and the version, the power state of every used bank and
+    both ends of each bank must read back as loading left them: a power cycle or another tool
+    since then shows in these. What an encrypted memory reads back means nothing, but it must still
+    be the same.
     """
-    if not board.info.answers or recall(board.info) != program.sha256:
+    note = recall(board.info)
+    if not board.info.answers or note.program_sha256 != program.sha256:
         return False
-    image = program.load_image()
     try:
         if board.read_version() != board.chip.map.version:
             return False
-        return _powered(board, program) and (
-            image.encryption is not None or _ends_equal(board, program)
-        )
+        return _powered(board, program) and note.fingerprint == _read_back(board, program)
     except (LinkError, BoardFault):
         board.boot(encryption=program.encryption)
         return False
@@ -210,11 +210,27 @@ def _powered(board: Board, program: Program) -> bool:
     return all(words is not None and int(words[0]) == Power.ON.value[-1] for words in found)
 
 
-def _ends_equal(board: Board, program: Program) -> bool:
+def _fingerprint(program: Program, read: Callable[[BankImage, int, int], Words]) -> str:
+    """Hash both ends of every bank of `program`, the words as `read(bank, start, n)` gives them."""
+    digest = hashlib.sha256()
     for bank in program.banks:
         n = min(PROBE_DWORDS, bank.words.size)
         for start in (0, bank.words.size - n):
-            found = board.read_memory(bank.core, bank.kind, bank.index, start, n)
-            if not np.array_equal(found, dwords_to_words(bank.words[start : start + n])):
-                return False
-    return True
+            digest.update(read(bank, start, n).astype("<u4").tobytes())
+    return digest.hexdigest()
+
+
+def _read_back(board: Board, program: Program) -> str:
+    return _fingerprint(
+        program,
+        lambda bank, start, n: board.read_memory(bank.core, bank.kind, bank.index, start, n),
+    )
+
+
+def _loaded(board: Board, program: Program) -> str:
+    """Give the fingerprint of a board just loaded: what must stand there, or what does."""
+    if program.encryption is not None:
+        return _read_back(board, program)
+    return _fingerprint(
+        program, lambda bank, start, n: dwords_to_words(bank.words[start : start + n])
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,26 +21,40 @@ if TYPE_CHECKING:
     from hostrt.transport.base import TransportInfo
 
 
-def remember(info: TransportInfo, program_sha256: str) -> None:
-    """Note that the board now holds a program.
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a board was last loaded with.
+
+    Attributes:
+        program_sha256: hash of the program, "" when unknown.
+        fingerprint: hash of some words read back right after loading, "" when none were.
+    """
+
+    program_sha256: str = ""
+    fingerprint: str = ""
+
+
+def remember(info: TransportInfo, note: Note) -> None:
+    """Note what the board now holds.
 
     Raises:
         StorageError: the note cannot be written.
     """
     path = _path(info)
     make_folder(path.parent)
-    tree = {"url": info.url, "program_sha256": program_sha256}
-    write_file(path, json.dumps(tree).encode())
+    write_file(path, json.dumps({"url": info.url, **asdict(note)}).encode())
 
 
-def recall(info: TransportInfo) -> str:
-    """Give the hash of the program the board was last loaded with, "" when unknown."""
+def recall(info: TransportInfo) -> Note:
+    """Give what the board was last loaded with; an empty note when that is unknown."""
     try:
         tree = json.loads(_path(info).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return ""
-    found = tree.get("program_sha256") if isinstance(tree, dict) else None
-    return found if isinstance(found, str) else ""
+        return Note()
+    if not isinstance(tree, dict):
+        return Note()
+    texts = [tree.get(name) for name in ("program_sha256", "fingerprint")]
+    return Note(*(text if isinstance(text, str) else "" for text in texts))
 
 
 def forget(info: TransportInfo) -> None:
@@ -53,7 +67,7 @@ def forget(info: TransportInfo) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        if recall(info):
+        if recall(info).program_sha256:
             raise StorageError(
                 f"cannot remove {path}, a note of what the board holds: {error.strerror}",
                 hint="remove it by hand, or point XDG_STATE_HOME to a folder of yours",

@@ -88,12 +88,8 @@ def open_named_board(arguments: argparse.Namespace, program: Program) -> Board:
 
 
 def open_any_board(arguments: argparse.Namespace) -> Board:
-    """Open the board that the arguments name, for verbs that need no program.
-
-    What is remembered of its memories is dropped: these verbs change them.
-    """
+    """Open the board that the arguments name, for verbs that need no program."""
     from hostrt.board.board import open_board
-    from hostrt.board.memo import forget
     from hostrt.runner.target import choose_board
 
     address, why = board_address(arguments), ""
@@ -102,5 +98,4 @@ def open_any_board(arguments: argparse.Namespace) -> Board:
     board = open_board(address, chip=arguments.chip)
     if why:
         note(f"board {board.info.url} ({why})")
-    forget(board.info)
     return board

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hostrt.chip import CHIP_NAMES
+from hostrt.transport.url import chip_in, parse_url
 
 if TYPE_CHECKING:
     import argparse
@@ -35,8 +35,8 @@ def fill_from_settings(arguments: argparse.Namespace) -> None:
     address = arguments.board or resolve("board").value
     host = _host(str(address)) if address else None
     serial = arguments.hardware_address or host
-    if arguments.chip is None and host in CHIP_NAMES:
-        arguments.chip = host
+    if arguments.chip is None and address:
+        arguments.chip = chip_in(str(address))
     for flag in (*_WITH_DEFAULT, *_ONLY_WHEN_SAID):
         if getattr(arguments, flag) is not None:
             continue
@@ -51,6 +51,4 @@ def _host(address: str) -> str | None:
     """Take from an address what names the board: serial number, host or chip."""
     if "://" not in address:
         return None
-    from hostrt.transport.url import parse_url
-
     return parse_url(address).host or None

@@ -20,6 +20,7 @@ from hostrt.program.model import InstructionSet, Program
 from hostrt.runner.base import BaseRunner
 from hostrt.runner.result import Provenance, RunMetrics, RunResult
 from hostrt.runner.target import check_instruction_set, open_for
+from hostrt.transport.url import chip_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from firmware_protocol.words import Words
+    from hostrt.board.receipt import FrameReply
     from hostrt.chip.step import Step
     from hostrt.frames.frames import Frames
     from hostrt.runner.rounds import Round
@@ -52,6 +54,15 @@ class _Collected:
         self.device_s, self.wire_s, self.total_s = (
             np.full(self.n_frames, np.nan) for _ in range(3)
         )
+
+    def add_times(self, frame: int, reply: FrameReply, total_s: float) -> None:
+        """Add the times of one round; a frame with several rounds takes the sum of them."""
+        for times, seconds in (
+            (self.device_s, reply.device_s),
+            (self.wire_s, reply.wire_s),
+            (self.total_s, total_s),
+        ):
+            times[frame] = seconds if np.isnan(times[frame]) else times[frame] + seconds
 
 
 class HwRunner(BaseRunner):
@@ -80,14 +91,14 @@ class HwRunner(BaseRunner):
             board: open board or address; None: HOSTRT_BOARD, the configuration file, the only
                 board connected, else the simulated board.
             chip: chip for `LOOPBACK` and files that leave it open; by default that of an open
-                board.
+                board, or the one that the address names.
             timeout_s: seconds to wait for each frame's output.
             verify: read the program back after loading.
             force: run even where instruction set and board do not seem to match.
         """
         if not isinstance(program, Program):
-            if chip is None and isinstance(board, Board):
-                chip = board.chip.name
+            if chip is None and board is not None:
+                chip = board.chip.name if isinstance(board, Board) else chip_in(board)
             program = Program.load(program, chip=chip)
         super().__init__(program)
         self.timeout_s = timeout_s
@@ -190,9 +201,7 @@ class HwRunner(BaseRunner):
                 ) from error
             if item.due:
                 collected.words.setdefault(item.due, []).append((item.frame, reply.words))
-                collected.device_s[item.frame] = reply.device_s
-                collected.wire_s[item.frame] = reply.wire_s
-                collected.total_s[item.frame] = clock() - began
+                collected.add_times(item.frame, reply, clock() - began)
             if on_frame is not None:
                 on_frame(item.frame + 1, frames.n_frames)
         return collected

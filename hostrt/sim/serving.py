@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from firmware_protocol.evk2 import supports_exec_time
 from hostrt.chip import get_chip
 from hostrt.chip.platform import EVK2, ZCU104
-from hostrt.sim.build import EXECUTE, SimOptions, build_spu, fault_plan
+from hostrt.sim.build import ECHO, EXECUTE, SimOptions, build_spu, fault_plan
 from hostrt.sim.evk2 import PRODUCTS, Identity, VirtualEvk2
 from hostrt.sim.port import Port, PortOptions
 from hostrt.sim.serve import BoardServer, parse_address
@@ -51,6 +51,11 @@ class ServeOptions:
             serial=self.serial or usual.serial,
         )
 
+    def marks(self) -> dict[str, str]:
+        """Give the options by which an address says what is behind it."""
+        kind = {EXECUTE: "", ECHO: ECHO}.get(self.answer, "file")
+        return {"simulated": "yes", **({"answer": kind} if kind else {})}
+
     def sim(self) -> SimOptions:
         """Give what concerns the chip."""
         return SimOptions(answer=self.answer, program=self.program)
@@ -82,7 +87,7 @@ def evk2_server(address: str, options: ServeOptions) -> tuple[str, BoardServer]:
     query = {
         "chip": spu.chip.name,
         "exec_time": "yes" if supports_exec_time(identity.manufacturer) else "no",
-        "simulated": "yes",
+        **options.marks(),
     }
     return f"evk2+tcp://{_place(server)}?{urlencode(query)}", server
 
@@ -93,7 +98,7 @@ def zcu104_server(address: str, options: ServeOptions) -> tuple[str, BoardServer
     board = VirtualZcu104(build_spu(options.chip, options.sim(), ZCU104))
     session = ZynqSession(board, fault_plan(options.faults, options.seed))
     server = BoardServer(host, port, session, "virtual ZCU104")
-    return f"zcu104://{_place(server)}?simulated=yes", server
+    return f"zcu104://{_place(server)}?{urlencode(options.marks())}", server
 
 
 def _place(server: BoardServer) -> str:

@@ -29,6 +29,11 @@ _SLOT_S = 0.002
 """Twice this without a report counts as quiet; a fence asks again when it was wrong."""
 
 
+_OPTIONS = (
+    "window", "timeout", "connect", "chip", "exec_time", "simulated", "answer", "pack",
+)  # fmt: skip
+
+
 def open_url(url: BoardUrl) -> Evk2Transport:
     """Connect to `evk2+tcp://HOST:PORT`.
 
@@ -39,7 +44,7 @@ def open_url(url: BoardUrl) -> Evk2Transport:
         UsageError: an option makes no sense, or host or port is missing.
         BoardNotFound: nothing answers there.
     """
-    url.allow("window", "timeout", "connect", "chip", "exec_time", "simulated", "pack")
+    url.allow(*_OPTIONS)
     chip = url.options.get("chip", "")
     options = evk2_options(url, pipelines=True, chip=chip, slot_s=_SLOT_S)
     info = TransportInfo(

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+from hostrt.chip import CHIP_NAMES
 from hostrt.errors import ExtraMissing, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from importlib.metadata import EntryPoint
 
     from hostrt.transport.base import Transport
 
@@ -99,6 +102,12 @@ def parse_url(text: str) -> BoardUrl:
     return BoardUrl(scheme, unquote(host), port, unquote(parts.path), options, wrappers)
 
 
+def chip_in(address: str) -> str | None:
+    """Give the chip that an address names, as `sim://spu150tc1` does; None when it names none."""
+    host = parse_url(address).host if "://" in address else ""
+    return host if host in CHIP_NAMES else None
+
+
 def open_transport(url: str | BoardUrl) -> Transport:
     """Open the link an address names, wrappers included.
 
@@ -116,7 +125,13 @@ def open_transport(url: str | BoardUrl) -> Transport:
 
 def schemes() -> list[str]:
     """Name every scheme and wrapper (with a trailing `+`) that is registered."""
-    return sorted({point.name for point in entry_points(group=GROUP)})
+    return sorted(_points())
+
+
+@cache
+def _points() -> dict[str, EntryPoint]:
+    """Look up what is installed once per process: reading its metadata takes milliseconds."""
+    return {point.name: point for point in entry_points(group=GROUP)}
 
 
 def _split_scheme(head: str, text: str) -> tuple[str, tuple[str, ...]]:
@@ -136,7 +151,7 @@ def _split_scheme(head: str, text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _opener(name: str) -> Callable[[BoardUrl], Transport]:
-    (point, *_) = entry_points(group=GROUP, name=name)
+    point = _points()[name]
     try:
         opener: Callable[[BoardUrl], Transport] = point.load()
     except ImportError as error:

@@ -136,7 +136,7 @@ def open_url(url: BoardUrl) -> Zcu104Transport:
         BoardBusy: another process of this machine holds the board.
         BoardNotFound: nothing answers there.
     """
-    url.allow("timeout", "connect", "reads", "simulated", "lock")
+    url.allow("timeout", "connect", "reads", "simulated", "answer", "lock")
     simulated = url.option("simulated", "no", ("no", "yes")) == "yes"
     info = TransportInfo(str(url), "zcu104", simulated=simulated, chip="spu001")
     text = url.options.get("reads", "1")

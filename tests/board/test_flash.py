@@ -17,7 +17,7 @@ from firmware_protocol.memory import BankImage, MemoryKind
 from firmware_protocol.requests import Write
 from hostrt.board.board import Board, BoardState, open_board
 from hostrt.board.flash import flash, holds, plan_flash, state_after
-from hostrt.board.memo import forget, recall, remember
+from hostrt.board.memo import Note, forget, recall, remember
 from hostrt.chip.base import Power
 from hostrt.errors import StorageError, VerifyFailed, WrongTarget
 from hostrt.program import Program
@@ -112,6 +112,18 @@ def test_a_run_of_another_program_in_between_is_noticed(board: Board) -> None:
     assert receipt.verified
 
 
+def test_another_tool_that_wrote_over_an_encrypted_program_is_noticed(
+    board: Board, encrypted: Program
+) -> None:
+    flash(board, encrypted)
+    bank = encrypted.banks[0]
+    other = BankImage(bank.core, bank.kind, bank.index, ~bank.words)
+
+    board.execute([board.chip.fill_bank(other)])
+
+    assert not holds(board, encrypted)
+
+
 def test_an_encrypted_program_is_not_taken_for_another_one(
     board: Board, encrypted: Program
 ) -> None:
@@ -164,7 +176,7 @@ def test_a_damaged_note_is_no_note(board: Board, tmp_path: Path, text: str) -> N
     flash(board, Program.loopback())
     (note,) = note_files(tmp_path)
     note.write_text(text, encoding="utf-8")
-    assert recall(board.info) == ""
+    assert recall(board.info).program_sha256 == ""
     assert not flash(board, Program.loopback()).skipped
 
 
@@ -200,16 +212,19 @@ def test_a_note_that_cannot_be_removed_stops_a_boot_before_anything_is_sent(
 
 def test_notes_tell_boards_apart_and_know_them_again(tmp_path: Path) -> None:
     one = TransportInfo("evk2://7", "evk2", serial="7")
-    remember(one, "a")
-    assert recall(TransportInfo("record+evk2?to=x", "evk2", serial="7")) == "a"
-    assert recall(TransportInfo("evk2://8", "evk2", serial="8")) == ""
+    remember(one, Note("a"))
+    assert recall(TransportInfo("record+evk2?to=x", "evk2", serial="7")).program_sha256 == "a"
+    assert recall(TransportInfo("evk2://8", "evk2", serial="8")).program_sha256 == ""
     place = TransportInfo("zcu104://10.0.0.8?reads=4", "zcu104")
-    remember(place, "b")
-    assert recall(TransportInfo("faulty+zcu104://10.0.0.8?plan=lose@1", "zcu104")) == "b"
-    assert recall(TransportInfo("zcu104://10.0.0.9", "zcu104")) == ""
+    remember(place, Note("b"))
+    assert (
+        recall(TransportInfo("faulty+zcu104://10.0.0.8?plan=lose@1", "zcu104")).program_sha256
+        == "b"
+    )
+    assert recall(TransportInfo("zcu104://10.0.0.9", "zcu104")).program_sha256 == ""
     forget(one)
     forget(one)
-    assert recall(one) == ""
+    assert recall(one).program_sha256 == ""
     assert all(tmp_path / "state" in path.parents for path in note_files(tmp_path))
 
 
@@ -217,7 +232,7 @@ def test_a_relative_state_folder_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "here")
-    remember(TransportInfo("evk2://7", "evk2", serial="7"), "a")
+    remember(TransportInfo("evk2://7", "evk2", serial="7"), Note("a"))
     assert (tmp_path / ".local/state/hostrt/boards/evk2-7.json").is_file()
 
 
@@ -290,7 +305,7 @@ def test_a_failed_verification_leaves_no_note_and_a_broken_board(
     with pytest.raises(VerifyFailed, match="core 0 DM0 word 0") as caught:
         flash(board, encrypted, verify=True)
     assert board.state is BoardState.BROKEN
-    assert recall(board.info) == ""
+    assert recall(board.info).program_sha256 == ""
     assert "no usable program" in state_after(board, caught.value)
 
 
@@ -317,7 +332,7 @@ def test_a_flash_can_be_interrupted_anywhere_and_the_next_one_is_whole(
         flash(board, program, progress=_interrupt_at(report, error))
     assert board.state is BoardState.BROKEN
     assert "no usable program" in state_after(board, caught.value)
-    assert recall(board.info) == ""
+    assert recall(board.info).program_sha256 == ""
     receipt = flash(board, program)
     assert receipt.verified
     frames = np.arange(LENGTH).reshape(1, LENGTH) % 1000

@@ -394,3 +394,8 @@ def test_outputs_are_fetched_in_one_read_whatever_their_order() -> None:
     assert sum(isinstance(request, Read) for request in listener.asked) == len(FRAMES)
     assert result.outputs["w"][0].tolist() == [0, 0, 0, 0, 1, 0, 0, 0]
     assert result.outputs["y"][0].tolist() == [9, 0, 0, 0, 10, 0, 0, 0]
+
+
+def test_loopback_is_made_for_the_chip_that_the_address_names() -> None:
+    with HwRunner(board="sim://spu150tc1") as runner:
+        assert runner.program.chip == "spu150tc1"
