@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,7 +66,9 @@ def program_from_folder(path: Path, options: LoadOptions) -> Program:
         for item in sorted(path.iterdir())
         if item.is_file() and item.name.endswith(_READ)
     }
-    return _program(members, path, "folder", options)
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
+    program = _program(members, path, "folder", options)
+    return replace(program, source=replace(program.source, sha256=digests))
 
 
 def zip_from_program(program: Program) -> bytes:

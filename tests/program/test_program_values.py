@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tracemalloc
 from dataclasses import FrozenInstanceError, replace
@@ -90,3 +91,17 @@ def test_loading_a_large_program_takes_little_memory(tmp_path: Path) -> None:
             tracemalloc.stop()
         assert loaded.n_words == program.n_words
         assert peak < 10 * size, name
+
+
+def test_every_file_that_was_read_is_named_with_its_hash(tmp_path: Path, p001_a: Golden) -> None:
+    program = Program.load(p001_a.femto)
+    program.save(tmp_path / "images", form="folder")
+    program.save(tmp_path / "0PROG_A")
+
+    folder = Program.load(tmp_path / "images").source.sha256
+    pair = Program.load(tmp_path / "0PROG_A").source.sha256
+
+    assert set(folder) == {path.name for path in (tmp_path / "images").iterdir()}
+    assert set(pair) == {"0PROG_A", "0PROG_D"}
+    written = (tmp_path / "0PROG_D").read_bytes()
+    assert pair["0PROG_D"] == hashlib.sha256(written).hexdigest()

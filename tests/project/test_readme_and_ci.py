@@ -74,7 +74,8 @@ def test_ci_runs_the_readmes_command_and_stops_at_failures() -> None:
     assert os.access(CI, os.X_OK)
     assert "set -euo pipefail" in text
     assert 'command="$("$python" tests/project/readme.py tests)"' in text
-    assert text.rstrip().endswith('bash -c "$command"')
+    assert '\nbash -c "$command"\n' in text
+    assert "git diff --exit-code" in text.partition('bash -c "$command"')[2]
     assert "pytest tests" not in text
 
 

