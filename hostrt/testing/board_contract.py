@@ -323,7 +323,7 @@ def _uses(program: Program) -> Sequence[Callable[[Board], object]]:
 
 
 def _loopback_frames(
-    board: Board, n_frames: int, *, timeout_s: float = 2.0
+    board: Board, n_frames: int, *, timeout_s: float = 5.0
 ) -> tuple[list[FrameOut], list[Step]]:
     """Give messages for LOOPBACK and the steps that fetch each answer."""
     from hostrt.runner.plan import make_plan

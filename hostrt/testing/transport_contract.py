@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 BIG_BURST_WORDS = 200_000
 """As much as the largest program in the field."""
 
+_SETTLE_S = 0.02
 _FD_FOLDER = Path("/proc/self/fd")
 
 
@@ -217,12 +218,12 @@ class TransportContract:
         """As many as before are there after."""
         with self.open_transport() as transport:
             transport.execute([self._read(1)])
-        self._settle()
+        time.sleep(_SETTLE_S)
         threads, descriptors = threading.active_count(), _n_descriptors()
         for _ in range(5):
             with self.open_transport() as transport:
                 transport.execute([self._read(1)])
-        self._settle()
+        self._settle(threads, descriptors)
         assert threading.active_count() <= threads
         assert _n_descriptors() <= descriptors
 
@@ -231,9 +232,13 @@ class TransportContract:
         assert transport.info.url
         assert transport.info.platform
 
-    def _settle(self) -> None:
-        """Let a board's side notice that its client is gone."""
-        time.sleep(0.02)
+    def _settle(self, threads: int, descriptors: int) -> None:
+        """Let a board's side in this process notice that its clients are gone."""
+        until = time.monotonic() + self.bound_s
+        while threading.active_count() > threads or _n_descriptors() > descriptors:
+            if time.monotonic() >= until:
+                return
+            time.sleep(_SETTLE_S)
 
     def _write(self, words: Words, address: int | None = None) -> Write:
         where = self.memory_base if address is None else address

@@ -8,6 +8,7 @@ recording survives the process that makes it.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from dataclasses import replace
@@ -55,7 +56,11 @@ class RecordingFile:
         except OSError as error:
             raise self._cannot(error) from error
         if form == "compact":
-            self._put(encode_header(info))
+            try:
+                self._put(encode_header(info))
+            except StorageError:
+                self.close()
+                raise
 
     def begin(self, name: str) -> None:
         """Open a record with a name of its own (YAML forms; the compact form has no names)."""
@@ -80,7 +85,8 @@ class RecordingFile:
 
     def close(self) -> None:
         """Close the file; never raises, everything is written already. What follows is dropped."""
-        with self._lock:
+        with self._lock, contextlib.suppress(OSError):
+            # Bytes that could not be written were reported when they could not.
             self._file.close()
 
     def _put(self, data: bytes) -> None:
@@ -137,7 +143,9 @@ class RecordTransport(Transport):
         try:
             answers = self.inner.execute(requests)
         except HostrtError:
-            self._append(requests, None, idle_s)
+            # A full disk must not hide what happened to the board.
+            with contextlib.suppress(StorageError):
+                self._append(requests, None, idle_s)
             raise
         self._append(requests, answers, idle_s)
         self._idle_since = time.monotonic()

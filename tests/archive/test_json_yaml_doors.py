@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 
 import pytest
 import yaml
@@ -68,10 +67,9 @@ def test_json_as_deep_as_allowed_is_read_and_a_generous_budget_cannot_crash() ->
 def test_large_json_is_refused_unread_and_quotes_cost_linear_time() -> None:
     with pytest.raises(ProgramUnsafe, match="at most 10 bytes"):
         load_json(b" " * 11, "x", Budgets(json_bytes=10))
-    start = time.perf_counter()
+    # Whoever looks back for every quote is still at it when the test run's time limit comes.
     with pytest.raises(ProgramCorrupt):
         load_json(b'"' + b'\\"' * 1_000_000, "x")
-    assert time.perf_counter() - start < 2.0
 
 
 @settings(max_examples=60, deadline=None)

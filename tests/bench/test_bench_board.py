@@ -1,4 +1,4 @@
-"""How long boards take over links without a bus behind them. Nothing here fails for being slow."""
+"""How long boards take. Nothing here fails for being slow."""
 
 from __future__ import annotations
 
@@ -27,6 +27,17 @@ def test_programming_a_large_image(timed: Timed, large_femto: Path, address: str
     with open_board(address) as board:
         receipt = timed(board.load, program, rounds=1)
         assert receipt.n_words >= program.n_words
+
+
+@pytest.mark.parametrize("window", [1, 8, 16])
+def test_programming_over_a_high_speed_bus(timed: Timed, window: int) -> None:
+    """The bus needs 250 us for a report and its answer one by one, 125 us when pipelined."""
+    program = Program.loopback(length=4000)
+    with open_board(f"evk2+sim://spu001?usb_speed=high&window={window}") as board:
+        board.load(program)
+        answers = timed(board.execute, [board.chip.fill_bank(bank) for bank in program.banks])
+        assert answers == [None] * len(program.banks)
+        board.verify(program)
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

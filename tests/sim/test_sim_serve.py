@@ -89,15 +89,11 @@ def test_a_zcu104_session_runs_over_tcp_even_in_odd_segments(faults: str) -> Non
 
 
 @pytest.mark.fault
-def test_a_split_report_arrives_in_two_segments() -> None:
-    with (
-        evk2_echo("split@1") as server,
-        socket.create_connection(server.address, timeout=5) as client,
-    ):
-        client.sendall(ack_request(0x1C))
-        first = client.recv(64)
-        assert first + client.recv(64) == bytes([0, 0, 0, 0, 0x1C]).ljust(64, b"\0")
-        assert len(first) == 13
+@pytest.mark.parametrize(("plan", "speed"), [("split@1", "unlimited"), ("", "full")])
+def test_answers_that_are_not_due_at_once_arrive_whole(plan: str, speed: str) -> None:
+    with evk2_echo(plan, speed) as server:
+        answers = talk(server, ack_request(0x1C) * 20, 64 * 20)
+    assert answers == bytes([0, 0, 0, 0, 0x1C]).ljust(64, b"\0") * 20
 
 
 def test_a_second_client_waits_for_the_first_to_leave() -> None:
@@ -187,16 +183,6 @@ def test_a_taken_port_is_said_in_one_line() -> None:
         pytest.raises(BoardUnavailable, match=r"test cannot listen on 127.0.0.1:\d+: Address"),
     ):
         BoardServer(*server.address, session, "test")
-
-
-@pytest.mark.slow
-def test_a_paced_server_keeps_the_pace_of_its_bus() -> None:
-    n = 100
-    with evk2_echo(speed="full") as server:
-        begin = time.monotonic()
-        assert len(talk(server, ack_request(4) * n, 64 * n)) == 64 * n
-        took = time.monotonic() - begin
-    assert n * 1e-3 <= took < 3 * n * 1e-3
 
 
 @pytest.mark.slow

@@ -1,20 +1,16 @@
-"""Virtual boards on a virtual bus: descriptors, errors, transfers, timing and faults."""
+"""Virtual boards on a virtual bus: descriptors, errors, transfers and faults."""
 
 from __future__ import annotations
 
 import errno
 import threading
-import time
 from array import array
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import usb.core
 import usb.util
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from firmware_protocol.evk2_plan import build_reports
 from firmware_protocol.faults import FaultPlan
@@ -26,7 +22,6 @@ from hostrt.chip.image import LoadImage
 from hostrt.chip.platform import EVK2
 from hostrt.errors import LinkError, LinkLost, UsageError
 from hostrt.sim.evk2 import Identity, VirtualEvk2
-from hostrt.sim.pacing import Bus
 from hostrt.sim.port import STALE_ADDRESS, BoardGone, Port, PortOptions
 from hostrt.sim.spu import SimulatedSpu
 from hostrt.sim.transport import open_virtual_usb
@@ -162,9 +157,7 @@ def test_a_transfer_of_several_packets_is_that_many_reports() -> None:
     assert device.write(4, reports(salts(5))) == 320
     assert device.read(0x83, 128).tobytes() == bytes([0, 0, 0, 0, SALT]).ljust(64, b"\0") * 2
     assert len(device.read(0x83, 192)) == 192
-    begin = time.monotonic()
     fails_with(errno.ETIMEDOUT, -7, lambda: device.read(0x83, 64, 20))
-    assert time.monotonic() - begin < 1.0
 
 
 def test_packets_of_a_read_that_times_out_are_lost() -> None:
@@ -207,13 +200,13 @@ def test_a_reader_and_a_writer_work_at_the_same_time() -> None:
 
     def read_all() -> None:
         while len(got) < 64 * 400:
-            got.extend(device.read(0x83, 128, 1000))
+            got.extend(device.read(0x83, 128, 5000))
 
     reader = threading.Thread(target=read_all)
     reader.start()
     for _ in range(8):
         assert device.write(4, reports(salts(50)), 5000) == 3200
-    reader.join(5)
+    reader.join(10)
     assert len(got) == 64 * 400
 
 
@@ -233,73 +226,10 @@ def test_acks_of_a_previous_owner_come_first() -> None:
     ]
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.floats(0, 0.01), st.lists(st.integers(0, 2), min_size=1, max_size=9)),
-        min_size=1,
-        max_size=8,
-    )
-)
-def test_the_schedule_uses_each_slot_once_and_answers_after_requests(
-    batches: list[tuple[float, list[int]]],
-) -> None:
-    bus, now, last_done, last_ready = Bus(1e-3), 0.0, 0.0, 0.0
-    for pause, answers in batches:
-        now += pause
-        done, ready = bus.send(now, np.array(answers, np.int64))
-        assert done >= max(now, last_done) + (len(answers) - 1) * 1e-3 - 1e-9
-        times = [last_ready, *ready.tolist()]
-        assert all(b - a > 0.99e-3 for a, b in pairwise(times) if a)
-        if answers[-1]:
-            assert ready[-1] > done
-        last_done, last_ready = done, times[-1]
-
-
-def test_stop_and_wait_takes_two_slots_and_a_pipeline_one() -> None:
-    one = np.array([1], np.int64)
-    bus, now = Bus(1e-3), 0.5
-    for _ in range(100):
-        _, ready = bus.send(now, one)
-        now = float(ready[0]) + 1e-5
-    assert now - 0.5 == pytest.approx(0.2, abs=0.003)
-    bus, now = Bus(1e-3), 0.5
-    _, ready = bus.send(now, np.ones(100, np.int64))
-    assert ready[-1] - 0.5 == pytest.approx(0.1, abs=0.003)
-
-
-def test_a_read_request_costs_three_slots() -> None:
-    bus, now = Bus(1e-3), 0.5
-    for _ in range(50):
-        _, ready = bus.send(now, np.array([2], np.int64))
-        now = float(ready[1]) + 1e-5
-    assert now - 0.5 == pytest.approx(0.15, abs=0.003)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("speed", "slot_s", "n"), [("full", 1e-3, 60), ("high", 125e-6, 400)])
-def test_a_paced_board_is_as_slow_as_its_bus(speed: str, slot_s: float, n: int) -> None:
-    device = opened(SimBackend([make_port(usb_speed=speed)]))
-    begin = time.monotonic()
-    for request in salts(n):
-        device.write(4, reports([request]))
-        device.read(0x83, 64)
-    one_by_one = time.monotonic() - begin
-    begin = time.monotonic()
-    device.write(4, reports(salts(n)))
-    device.read(0x83, 64 * n)
-    together = time.monotonic() - begin
-    assert together >= n * slot_s
-    # Never faster than the bus; a busy computer may be slower, but not in a different league.
-    assert one_by_one >= (2 * n - 1) * slot_s
-    assert together < 2 * n * slot_s
-    assert one_by_one < 6 * n * slot_s
-
-
-def sent(plan: str, n: int = 20, late_s: float = 1.5) -> tuple[Port, list[bytes]]:
-    port = make_port(faults=FaultPlan.parse(plan, 7), late_s=late_s)
+def sent(plan: str, n: int = 20) -> list[bytes]:
+    port = make_port(faults=FaultPlan.parse(plan, 7))
     port.write(reports(salts(n)))
-    return port, port.read(n + 2, 0.01)
+    return port.read(n + 2, 0.01)
 
 
 @pytest.mark.fault
@@ -307,12 +237,12 @@ def sent(plan: str, n: int = 20, late_s: float = 1.5) -> tuple[Port, list[bytes]
     ("plan", "n_packets"), [("", 20), ("lose@3", 19), ("double@3", 21), ("silence@5", 4)]
 )
 def test_faults_change_how_many_answers_arrive(plan: str, n_packets: int) -> None:
-    assert len(sent(plan)[1]) == n_packets
+    assert len(sent(plan)) == n_packets
 
 
 @pytest.mark.fault
 def test_a_corrupt_answer_differs_in_one_bit() -> None:
-    good, bad = sent("")[1], sent("corrupt@4")[1]
+    good, bad = sent(""), sent("corrupt@4")
     difference = [
         int.from_bytes(a, "little") ^ int.from_bytes(b, "little")
         for a, b in zip(good, bad, strict=True)
@@ -322,14 +252,7 @@ def test_a_corrupt_answer_differs_in_one_bit() -> None:
 
 @pytest.mark.fault
 def test_a_short_answer_ends_the_transfer() -> None:
-    assert [len(packet) for packet in sent("split@3")[1]] == [64, 64, 13]
-
-
-@pytest.mark.fault
-def test_a_late_answer_comes_late() -> None:
-    port, packets = sent("late@3", late_s=0.02)
-    assert len(packets) == 2
-    assert len(port.read(18, 5.0)) == 18
+    assert [len(packet) for packet in sent("split@3")] == [64, 64, 13]
 
 
 @pytest.mark.fault

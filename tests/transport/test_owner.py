@@ -59,7 +59,7 @@ def test_another_process_keeps_us_out_until_it_dies(
     started = time.monotonic()
     with pytest.raises(BoardBusy) as caught:
         lock_board("board", path)
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 10.0
     if "hostrt" in str(holder.args):
         assert str(holder.pid) in str(caught.value)
         assert caught.value.context["holder"] == holder.pid
