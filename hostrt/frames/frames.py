@@ -135,6 +135,22 @@ class Frames(Mapping[str, NDArray[np.signedinteger]]):
         return Frames(high - low, self.specs, arrays)
 
 
+def frame_length(inputs: FrameInputs) -> int | None:
+    """Give the number of elements per frame of a single input; None when that cannot be told."""
+    first: object = inputs
+    if isinstance(inputs, Sequence) and inputs and isinstance(inputs[0], Mapping):
+        first = inputs[0]
+    if isinstance(first, Mapping):
+        if len(first) != 1:
+            return None
+        (first,) = first.values()
+    try:
+        shape = np.asarray(first).shape
+    except ValueError:  # frames of different lengths; `normalize_inputs` says which
+        return None
+    return int(shape[-1]) if shape else None
+
+
 def normalize_inputs(
     inputs: FrameInputs, specs: Sequence[VectorSpec], *, latched_may_be_absent: bool = False
 ) -> Frames:

@@ -29,8 +29,9 @@ _Self = TypeVar("_Self", bound="BaseRunner")
 class BaseRunner(ABC):
     """Runs frames through one representation of a model.
 
-    Use it as a context manager, or call `reset` before and `finish` after. `run` takes a whole
-    sequence of frames; `step`, or `send_inputs` and `recv_outputs`, take one frame at a time.
+    `run` takes a whole sequence of frames; `step`, or `send_inputs` and `recv_outputs`, take one
+    frame at a time. For more than a single `run`, use it as a context manager, or call `reset`
+    before and `finish` after.
 
     Attributes:
         name: registered name of the runner.
@@ -40,10 +41,13 @@ class BaseRunner(ABC):
     name = "base"
 
     def __init__(self, program: Program) -> None:
+        self._take(program)
+        self._ready = False
+
+    def _take(self, program: Program) -> None:
         self.program = program
         self.plan = make_plan(program)
         self._tracker = SequenceTracker(self.plan.iospec)
-        self._ready = False
 
     # -- life cycle -----------------------------------------------------------------------------
 
@@ -70,7 +74,8 @@ class BaseRunner(ABC):
     ) -> RunResult:
         """Run a sequence of frames.
 
-        Goes on from where the run or step before it left the model; `reset` starts anew.
+        Goes on from where the run or step before it left the model; `reset` starts anew. A runner
+        that was not started is started for this run and finished after it.
 
         Args:
             inputs: (T, L) array for a model with one input, {name: (T, L)}, or a list of
@@ -87,9 +92,12 @@ class BaseRunner(ABC):
             SequenceError: an input comes too often, or before earlier outputs were collected.
             HostrtError: what the representation raises; see its runner.
         """
+        if not self._ready:
+            self._suit(inputs)
+            with self:
+                return self._run(inputs, input_period_s, on_frame)
         self._require_ready()
-        frames = normalize_inputs(inputs, self.plan.input_specs)
-        return self._do_run(frames, input_period_s, on_frame)
+        return self._run(inputs, input_period_s, on_frame)
 
     def step(self, frame: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.signedinteger]]:
         """Run one frame: {name: (L,)} in, {name: (L,)} out; empty when no output is due."""
@@ -125,6 +133,10 @@ class BaseRunner(ABC):
 
     # -- hooks ----------------------------------------------------------------------------------
 
+    def _suit(self, inputs: FrameInputs) -> None:
+        """Take what the inputs tell about the program, before the runner is started for them."""
+        del inputs
+
     @abstractmethod
     def _do_reset(self) -> None: ...
 
@@ -151,6 +163,15 @@ class BaseRunner(ABC):
         rounds = list(rounds_of(self.plan, frames, tracker))
         self._tracker = tracker
         return rounds
+
+    def _run(
+        self,
+        inputs: FrameInputs,
+        input_period_s: float | None,
+        on_frame: Callable[[int, int], None] | None,
+    ) -> RunResult:
+        frames = normalize_inputs(inputs, self.plan.input_specs)
+        return self._do_run(frames, input_period_s, on_frame)
 
     def _note_sent(self, frames: Frames) -> None:
         try:

@@ -16,10 +16,12 @@ from firmware_protocol.open_isa import describe_status
 from hostrt.board.board import Board
 from hostrt.chip.step import FrameOut
 from hostrt.errors import BadStatus, HostrtError, LinkCorrupt, UsageError
+from hostrt.frames.frames import frame_length
+from hostrt.program.builtin import LOOPBACK
 from hostrt.program.model import InstructionSet, Program
 from hostrt.runner.base import BaseRunner
 from hostrt.runner.result import Provenance, RunMetrics, RunResult
-from hostrt.runner.target import check_instruction_set, open_for
+from hostrt.runner.target import check_instruction_set, choose_board, open_for
 from hostrt.transport.url import chip_in
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from firmware_protocol.words import Words
     from hostrt.board.receipt import FrameReply
     from hostrt.chip.step import Step
-    from hostrt.frames.frames import Frames
+    from hostrt.frames.frames import FrameInputs, Frames
     from hostrt.runner.rounds import Round
 
 logger = logging.getLogger(__name__)
@@ -96,10 +98,9 @@ class HwRunner(BaseRunner):
             verify: read the program back after loading.
             force: run even where instruction set and board do not seem to match.
         """
+        self._suits_any_length = program == LOOPBACK
         if not isinstance(program, Program):
-            if chip is None and board is not None:
-                chip = board.chip.name if isinstance(board, Board) else chip_in(board)
-            program = Program.load(program, chip=chip)
+            program = Program.load(program, chip=chip or _chip_of(board))
         super().__init__(program)
         self.timeout_s = timeout_s
         self.verify = verify
@@ -118,6 +119,12 @@ class HwRunner(BaseRunner):
         return self._board
 
     # -- hooks ----------------------------------------------------------------------------------
+
+    def _suit(self, inputs: FrameInputs) -> None:
+        """LOOPBACK of no stated length takes the length of the frames."""
+        length = frame_length(inputs) if self._suits_any_length else None
+        if length:
+            self._take(Program.loopback(self.program.chip, length=length))
 
     def _do_reset(self) -> None:
         if self._board is None:
@@ -327,3 +334,10 @@ class HwRunner(BaseRunner):
         if not self.board.info.answers:
             notes.append("outputs are dummies: no board is behind this link")
         return tuple(notes)
+
+
+def _chip_of(board: Board | str | None) -> str | None:
+    """Tell the chip of a board as far as that is possible without opening it."""
+    if isinstance(board, Board):
+        return board.chip.name
+    return chip_in(board if board is not None else choose_board()[0])

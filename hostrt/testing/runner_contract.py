@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from hostrt.analysis.compare import compare_outputs
 from hostrt.errors import FrameError, SequenceError, UsageError
 from hostrt.runner.result import CLOCKS
 
@@ -63,22 +64,31 @@ class RunnerContract:
 
     # -- life cycle -----------------------------------------------------------------------------
 
-    def test_a_runner_that_was_not_started_says_so(self) -> None:
-        """Neither before the first reset nor after finish is anything run."""
+    def test_a_runner_that_was_not_started_takes_no_single_frames(self) -> None:
+        """Neither before the first reset nor after finish."""
         runner = self.make_runner()
         inputs = self.frames(runner, 1)
-        for use in (
-            lambda: runner.run(inputs),
-            lambda: runner.send_inputs(_at(inputs, 0)),
-            runner.recv_outputs,
-        ):
-            with pytest.raises(UsageError, match="not started"):
-                use()
         runner.reset()
         runner.finish()
         runner.finish()
+        for started in (runner, self.make_runner()):
+            with pytest.raises(UsageError, match="not started"):
+                started.send_inputs(_at(inputs, 0))
+            with pytest.raises(UsageError, match="not started"):
+                started.recv_outputs()
+
+    def test_a_single_run_starts_and_finishes_the_runner(self) -> None:
+        """`Runner(...).run(frames)` is all that somebody needs to say."""
+        runner = self.make_runner()
+        inputs = self.frames(runner, self.n_frames)
+
+        alone = runner.run(inputs)
+
         with pytest.raises(UsageError, match="not started"):
-            runner.run(inputs)
+            runner.recv_outputs()
+        with self.make_runner() as other:
+            started = other.run(inputs)
+        assert compare_outputs(alone.outputs, started.outputs).equal
 
     def test_a_finished_runner_can_be_started_again(self) -> None:
         """And gives the same."""

@@ -306,6 +306,8 @@ def test_a_reset_that_fails_leaves_the_runner_unstarted(shared: Board) -> None:
     with pytest.raises(UsageError, match="closed"):
         runner.reset()
     with pytest.raises(UsageError, match="not started"):
+        runner.recv_outputs()
+    with pytest.raises(UsageError, match="closed"):
         runner.run(np.zeros((1, 32), int))
 
 
