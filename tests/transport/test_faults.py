@@ -46,6 +46,10 @@ TRAFFIC: dict[str, list[Step]] = {
     "frame": [*FRAME],
 }
 ALWAYS_FATAL = {Fault.SILENCE, Fault.RESET, Fault.UNPLUG}
+TIMEOUT_S = 0.15
+"""Short, for it is waited out often; long enough for a busy computer to answer in time."""
+
+LATE_S = 0.2
 BOUND_S = 10.0
 """Far more than the few timeouts of any test: only what never ends takes this long."""
 
@@ -77,9 +81,10 @@ def test_evk2_survives_or_names_every_fault(fault: Fault, kind: str, window: int
     board = TinyEvk2()
     board.apb[0x4_0000 : 0x4_0000 + WORDS.size] = WORDS
     with TcpServer(board) as server:
-        url = f"evk2+tcp://{server.place}?simulated=yes&timeout=0.02&window={window}"
+        url = f"evk2+tcp://{server.place}?simulated=yes&window={window}"
         # The fault hits the third answer: an acknowledgement or data in the middle of things.
-        with open_transport(f"faulty+{url}&plan={fault}@3&late=0.04") as transport:
+        limits = f"timeout={TIMEOUT_S}&late={LATE_S}"
+        with open_transport(f"faulty+{url}&plan={fault}@3&{limits}") as transport:
             error = run(transport, TRAFFIC[kind])
             if fault in ALWAYS_FATAL:
                 expected = LinkTimeout if fault is Fault.SILENCE else LinkLost
@@ -100,7 +105,7 @@ def test_a_bad_cable_costs_time_but_no_words_of_a_load(seed: int) -> None:
     board = TinyEvk2()
     with TcpServer(board) as server:
         url = (
-            f"faulty+evk2+tcp://{server.place}?simulated=yes&timeout=0.02"
+            f"faulty+evk2+tcp://{server.place}?simulated=yes&timeout={TIMEOUT_S}"
             f"&plan=lose~0.01,double~0.01&seed={seed}"
         )
         with open_transport(url) as transport:
@@ -111,7 +116,7 @@ def test_a_bad_cable_costs_time_but_no_words_of_a_load(seed: int) -> None:
 def test_a_frame_is_never_sent_twice() -> None:
     board = TinyEvk2()
     with TcpServer(board) as server:
-        url = f"faulty+evk2+tcp://{server.place}?simulated=yes&timeout=0.05&plan=lose@1"
+        url = f"faulty+evk2+tcp://{server.place}?simulated=yes&timeout={TIMEOUT_S}&plan=lose@1"
         with open_transport(url) as transport:
             with pytest.raises(LinkTimeout):
                 transport.execute([FrameOut(WORDS[:4])])
@@ -123,7 +128,7 @@ def test_a_frame_is_never_sent_twice() -> None:
 
 def test_a_failed_trial_of_the_window_falls_back_for_good() -> None:
     with TcpServer(TinyEvk2()) as server:
-        url = f"faulty+evk2+tcp://{server.place}?simulated=yes&timeout=0.05&plan=lose@20"
+        url = f"faulty+evk2+tcp://{server.place}?simulated=yes&timeout={TIMEOUT_S}&plan=lose@20"
         with open_transport(url) as transport:
             assert run(transport, [LOAD]) is None
             assert run(transport, [LOAD, BACK]) is None
@@ -132,7 +137,7 @@ def test_a_failed_trial_of_the_window_falls_back_for_good() -> None:
 
 def test_a_lost_answer_over_usb_with_several_in_flight_is_asked_for_again() -> None:
     board = FakeUsbBoard()
-    with open_fake(board, "window=8&timeout=0.05") as transport:
+    with open_fake(board, f"window=8&timeout={TIMEOUT_S}") as transport:
         assert run(transport, [LOAD]) is None
         assert transport.window == 8
         transport.wrap_link(lambda link, size: FaultyLink(link, FaultPlan.parse("lose@30"), size))
@@ -147,9 +152,10 @@ def test_zcu104_survives_or_names_every_fault(fault: Fault, kind: str) -> None:
     board = TinyZynq()
     board.apb[0x4_0000 : 0x4_0000 + WORDS.size] = WORDS
     with TcpServer(board) as server:
-        url = f"zcu104://{server.place}?simulated=yes&timeout=0.02"
+        url = f"zcu104://{server.place}?simulated=yes"
+        limits = f"timeout={TIMEOUT_S}&late={LATE_S}"
         steps = [*TRAFFIC[kind], BACK] if kind == "load" else TRAFFIC[kind]
-        with open_transport(f"faulty+{url}&plan={fault}@1&late=0.04&seed=5") as transport:
+        with open_transport(f"faulty+{url}&plan={fault}@1&{limits}&seed=5") as transport:
             try:
                 error = run(transport, steps)
             except AssertionError:
@@ -165,7 +171,7 @@ def test_zcu104_survives_or_names_every_fault(fault: Fault, kind: str) -> None:
             if fault is Fault.SPLIT:
                 assert error is None
             if fault not in ALWAYS_FATAL:
-                time.sleep(0.05 if fault is Fault.LATE else 0.0)
+                time.sleep(LATE_S if fault is Fault.LATE else 0.0)
                 assert run(transport, [LOAD, BACK]) is None
         with open_transport(url) as transport:
             assert run(transport, [LOAD, BACK]) is None

@@ -232,10 +232,14 @@ def test_a_failure_of_the_link_is_recorded_and_replayed(tmp_path: Path) -> None:
 
 def test_polls_are_replayed_without_waiting(tmp_path: Path) -> None:
     file = tmp_path / "trace.yaml"
-    poll = Poll(Space.APB, 0, 1, Wait(1, 0.01), 0.05, "the bit", OutputNeverCame)
-    with recorded_evk2(file) as board, pytest.raises(OutputNeverCame):
+    poll = Poll(Space.APB, 0x1C, 1, Wait(1, 0.01), 0.05, "the bit", OutputNeverCame)
+    # The time of a simulated chip passes with the waits alone: the number of looks is known.
+    with (
+        open_transport(f"record+sim://spu001?to={file}") as board,
+        pytest.raises(OutputNeverCame),
+    ):
         board.execute([poll])
-    assert len(load_recording(file)) > 2
+    assert len(load_recording(file)) in (6, 7)
     # Who really waited between two looks would be here for hours.
     slow = replace(poll, interval=Wait(1, 3600.0), timeout_s=1e6)
     ends = pytest.raises((OutputNeverCame, LinkOutOfStep))
