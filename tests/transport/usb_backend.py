@@ -1,4 +1,4 @@
-"""A pyusb backend with tiny boards behind it: descriptors, claims, queues, pacing, refusals."""
+"""A pyusb backend with tiny boards behind it: descriptors, claims, queues, refusals."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ class FakeUsbBoard:
         self.mute = False
         self.driver = True
         self.claimed = False
-        self.interval_s = 0.0
         self.packet_bytes = 64
         self.out: deque[bytes] = deque()
         self.arrived = threading.Condition()
@@ -191,8 +190,6 @@ class FakeBackend(usb.backend.IBackend):  # type: ignore[misc]
         assert endpoint == 0x04
         for start in range(0, len(data), 64):
             handle.check()
-            if handle.interval_s:
-                time.sleep(handle.interval_s)
             if not handle.mute:
                 handle.put(handle.board.answer(bytes(data[start : start + 64])))
         return len(data)
