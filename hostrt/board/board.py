@@ -295,7 +295,8 @@ class Board:
     # -- inside ---------------------------------------------------------------------------------
 
     def _default_pll(self) -> bool:
-        return self.platform.name != "rtl" or self.chip.name == "spu150"
+        on_board = self.platform.name != "rtl" or self.chip.name == "spu150"
+        return on_board and self.info.has_pll
 
     def _write_all(self, steps: Sequence[Step], progress: Callable[[int, int], None] | None) -> int:
         total = sum(step.words.size for step in steps if isinstance(step, Write))

@@ -41,6 +41,7 @@ class TransportInfo:
         answers: what is read means something; false for links that answer with dummies, on which
             polls and checks are not made.
         reads_exec_time: the board can tell the duration of the last inference.
+        has_pll: the host programs the chip's PLL; false for an FPGA image and without a board.
         chip: spoken chip name when the link knows it, else "".
         serial, product, firmware: identification strings, "" when unknown.
     """
@@ -50,6 +51,7 @@ class TransportInfo:
     simulated: bool = False
     answers: bool = True
     reads_exec_time: bool = False
+    has_pll: bool = True
     chip: str = ""
     serial: str = ""
     product: str = ""

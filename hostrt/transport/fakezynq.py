@@ -52,7 +52,7 @@ class FakeZynqTransport(Transport):
         Raises:
             UsageError: not integers, or neither one nor two axes.
         """
-        self.info = TransportInfo(url, "zcu104", simulated=True, answers=False)
+        self.info = TransportInfo(url, "zcu104", simulated=True, answers=False, has_pll=False)
         self.traffic = bytearray()
         self.requests: list[Request] = []
         self._rows = None if values is None else _rows(values, url)

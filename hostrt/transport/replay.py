@@ -172,19 +172,21 @@ class ReplayTransport(Transport):
 def open_url(url: BoardUrl) -> ReplayTransport:
     """Open `replay://PATH`.
 
-    Options for recordings that do not tell: `platform` (evk2, zcu104, rtl), `chip`.
+    Options for recordings that do not tell: `platform` (evk2, zcu104, rtl), `chip`, `pll` (yes,
+    no).
 
     Raises:
         UsageError: no such file, or an option makes no sense.
         ProgramCorrupt: it is no recording.
     """
-    url.allow("platform", "chip")
+    url.allow("platform", "chip", "pll")
     recording = read_recording(url.host + url.path)
     known = {field.name for field in fields(TransportInfo)}
     told = {name: value for name, value in recording.info.items() if name in known}
     asked_time = any(isinstance(entry.request, ExecTime) for entry in recording.entries)
     platform = url.option("platform", "evk2", _PLATFORMS)
-    info = TransportInfo(str(url), platform, reads_exec_time=asked_time)
+    has_pll = url.option("pll", "yes", ("yes", "no")) == "yes"
+    info = TransportInfo(str(url), platform, reads_exec_time=asked_time, has_pll=has_pll)
     for name, value in told.items():
         if isinstance(value, type(getattr(info, name))):
             info = replace(info, **{name: value})

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 GROUP = "hostrt.transports"
 
-ALIASES = {"zynq": "zcu104", "fpgazynq": "zcu104"}
-"""The reference tool's names for boards."""
+ALIASES: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "zynq": ("zcu104", {}),
+    "fpgazynq": ("zcu104", {"pll": "no"}),
+}
+"""The reference tool's names for boards: scheme, and options that the name implies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ def parse_url(text: str) -> BoardUrl:
     if "?" in head:  # options right behind the scheme, as in record+sim?to=FILE
         head, _, query = text.partition("?")
         rest = f"?{query}"
-    scheme, wrappers = _split_scheme(head, text)
+    scheme, wrappers, implied = _split_scheme(head, text)
     try:
         parts = urlsplit(f"x://{rest}")
         port = parts.port
@@ -98,7 +101,7 @@ def parse_url(text: str) -> BoardUrl:
             hint="expected SCHEME://HOST:PORT?OPTION=VALUE, IPv6 hosts in brackets",
         ) from error
     host = (parts.netloc.rpartition(":")[0] if port is not None else parts.netloc).strip("[]")
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    options = {**implied, **dict(parse_qsl(parts.query, keep_blank_values=True))}
     return BoardUrl(scheme, unquote(host), port, unquote(parts.path), options, wrappers)
 
 
@@ -134,20 +137,20 @@ def _points() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
-def _split_scheme(head: str, text: str) -> tuple[str, tuple[str, ...]]:
+def _split_scheme(head: str, text: str) -> tuple[str, tuple[str, ...], Mapping[str, str]]:
     known = set(schemes())
     parts = head.lower().split("+")
     wrappers: list[str] = []
     while parts and f"{parts[0]}+" in known:
         wrappers.append(parts.pop(0))
     scheme = "+".join(parts)
-    scheme = ALIASES.get(scheme, scheme)
+    scheme, implied = ALIASES.get(scheme, (scheme, {}))
     if scheme not in known:
         names = ", ".join(sorted(name for name in known if not name.endswith("+")))
         raise UsageError(
             f"board address {text!r}: no board type {scheme!r}", hint=f"known: {names}"
         )
-    return scheme, tuple(wrappers)
+    return scheme, tuple(wrappers), implied
 
 
 def _opener(name: str) -> Callable[[BoardUrl], Transport]:

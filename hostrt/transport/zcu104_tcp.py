@@ -129,16 +129,17 @@ def open_url(url: BoardUrl) -> Zcu104Transport:
     """Connect to `zcu104://[HOST][:PORT]`, by default 192.168.1.8 port 7.
 
     Options: `timeout` and `connect` (seconds), `reads` (read requests in flight, default 1),
-    `simulated` and `lock` (yes, no).
+    `pll` (no for an FPGA image without one), `simulated` and `lock` (yes, no).
 
     Raises:
         UsageError: an option makes no sense.
         BoardBusy: another process of this machine holds the board.
         BoardNotFound: nothing answers there.
     """
-    url.allow("timeout", "connect", "reads", "simulated", "answer", "lock")
+    url.allow("timeout", "connect", "reads", "pll", "simulated", "answer", "lock")
     simulated = url.option("simulated", "no", ("no", "yes")) == "yes"
-    info = TransportInfo(str(url), "zcu104", simulated=simulated, chip="spu001")
+    has_pll = url.option("pll", "yes", ("no", "yes")) == "yes"
+    info = TransportInfo(str(url), "zcu104", simulated=simulated, has_pll=has_pll, chip="spu001")
     text = url.options.get("reads", "1")
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
         raise UsageError(f"{url}: option reads={text!r}, expected 1 to 1024")

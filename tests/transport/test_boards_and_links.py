@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from firmware_protocol.requests import Write
 from hostrt.board.board import open_board
 from hostrt.chip import get_chip
 from hostrt.errors import UsageError
 from hostrt.runner.hw import HwRunner
 from hostrt.transport.evk2_link import Evk2Transport
+from hostrt.transport.fakezynq import FakeZynqTransport
 from hostrt.transport.record import RecordTransport
 from hostrt.transport.url import parse_url
 
@@ -74,3 +76,22 @@ def test_an_address_that_is_none_is_refused_in_one_line(address: str) -> None:
         parse_url(address)
 
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("zynq", {}), ("fpgazynq", {"pll": "no"}), ("zcu104", {})]
+)
+def test_the_reference_tools_names_open_the_same_board(name: str, options: object) -> None:
+    url = parse_url(f"{name}://10.0.0.8")
+
+    assert (url.scheme, url.host, url.options) == ("zcu104", "10.0.0.8", options)
+
+
+def test_no_pll_is_programmed_where_there_is_none() -> None:
+    with open_board("fakezynq") as board:
+        board.boot()
+        transport = board.transport
+    assert isinstance(transport, FakeZynqTransport)
+    registers = [request.register for request in transport.requests if isinstance(request, Write)]
+
+    assert registers == ["SPI_CONF"] * 5
