@@ -62,6 +62,8 @@ class Evk2Options:
         window: most reports in flight, 1..62; widened from 1 by a trial.
         timeout_s: longest silence before a report counts as unanswered.
         slot_s: time without a report, twice of which counts as quiet.
+        least_wide: batches of fewer reports go one at a time, where several in flight only pay for
+            long batches.
         pack_across: fill reports across 1024-word bursts (1 % fewer reports, evk2-usb 9).
         question: what a fence reads; an address that nothing else in flight uses.
     """
@@ -69,6 +71,7 @@ class Evk2Options:
     window: int = 1
     timeout_s: float = 1.0
     slot_s: float = 0.005
+    least_wide: int = 0
     pack_across: bool = False
     question: Read = VERSION_QUESTION
 
@@ -159,7 +162,8 @@ class Evk2Transport(Transport):
         first = 0
         for attempt in range(_TRIES):
             plan = build_reports(requests[first:], pack_across=self.options.pack_across)
-            allowed = window if attempt == 0 else 1
+            is_wide = attempt == 0 and len(plan) >= self.options.least_wide
+            allowed = window if is_wide else 1
             talk = Evk2Conversation(plan, window=allowed, timeout_s=self.options.timeout_s)
             try:
                 self._converse(talk, allowed)

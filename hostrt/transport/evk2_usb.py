@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -48,6 +48,9 @@ CHIPS = {"spu001": "spu001", "spu150": "spu150tc1"}
 """Chip behind a product string; other strings (`Teensyduino RawHID`) do not tell."""
 
 _DRAIN_SLOT_S = 0.005
+_LEAST_WIDE = 16
+"""Below this many reports handing over to a reading thread costs more than it saves."""
+
 _FULL_SPEED_S = 1e-3
 _HIGH_SPEED_S = 125e-6
 _HIGH_SPEED = 3
@@ -239,7 +242,10 @@ def open_usb(
             firmware=board.manufacturer,
         )
         slot_s = max(endpoints.interval_s, _DRAIN_SLOT_S)
-        options = evk2_options(url, pipelines=simulated, chip=chip, slot_s=slot_s)
+        options = replace(
+            evk2_options(url, pipelines=simulated, chip=chip, slot_s=slot_s),
+            least_wide=_LEAST_WIDE,
+        )
         release = undo.pop_all().close
         link = UsbLink(board.device, endpoints, info.url, release, timeout_s=options.timeout_s)
     try:
