@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -116,15 +116,31 @@ def build_units(requests: Iterable[Request]) -> UnitPlan:
             SPU-150 or an execution time.
     """
     asked = tuple(requests)
-    if len(asked) <= _FEW_REQUESTS and all(isinstance(r, Read | FrameIn) for r in asked):
-        return _known_plan(asked)
+    if len(asked) <= _FEW_REQUESTS and all(isinstance(r, Read | FrameIn | FrameOut) for r in asked):
+        return _frame_plan(asked)
     return _build(asked)
+
+
+def _frame_plan(asked: tuple[Request, ...]) -> UnitPlan:
+    """Make the plan of a batch that frames repeat thousands of times with other words in it."""
+    plan = _known_plan(tuple([r.words.size if isinstance(r, FrameOut) else r for r in asked]))
+    units = np.frombuffer(plan.data, "<u4").reshape(-1, 2).copy()
+    ends = plan.piece_ends // UNIT_BYTES
+    for index, request in enumerate(asked):
+        if isinstance(request, FrameOut):
+            end = int(ends[np.searchsorted(plan.request_index, index, side="right") - 1])
+            units[end - request.words.size : end, 1] = request.words
+    return replace(plan, requests=asked, data=units.tobytes())
 
 
 @lru_cache(maxsize=128)
-def _known_plan(asked: tuple[Request, ...]) -> UnitPlan:
-    """Keep the plans of small batches that only read: frames repeat them thousands of times."""
-    return _build(asked)
+def _known_plan(shape: tuple[Read | FrameIn | int, ...]) -> UnitPlan:
+    """Make a plan in which numbers stand for messages of that many zeros."""
+    return _build(
+        tuple(
+            FrameOut(np.zeros(item, np.uint32)) if isinstance(item, int) else item for item in shape
+        )
+    )
 
 
 def _build(asked: tuple[Request, ...]) -> UnitPlan:
