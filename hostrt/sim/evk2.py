@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from struct import Struct
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -25,6 +26,7 @@ from firmware_protocol.evk2 import (
     decode_requests,
     supports_exec_time,
 )
+from firmware_protocol.octets import view_of
 from firmware_protocol.requests import Space
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ MAX_MESSAGE_WORDS = 1 << 20
 """Longest stream message the firmware collects; a longer one is thrown away."""
 
 _LANES = np.arange(REPORT_WORDS)
+_HEAD = Struct("<BxHI")
+_NO_DATA = bytes(REPORT_BYTES - _HEAD.size)
 _NO_REPORTS = np.zeros((0, REPORT_BYTES), np.uint8)
 _Rows: TypeAlias = NDArray[np.void]
 _Counts: TypeAlias = NDArray[np.int64]
@@ -90,6 +94,12 @@ class VirtualEvk2:
         Raises:
             RemoteViolationError: not whole reports.
         """
+        raw = view_of(reports)
+        if raw.nbytes == REPORT_BYTES:
+            answer = self._answer_one(bytes(raw))
+            if answer is not None:
+                rows = np.frombuffer(answer, np.uint8).reshape(-1, REPORT_BYTES)
+                return rows, np.array([len(rows)])
         columns = decode_requests(reports)
         n = len(columns)
         counts = np.zeros(n, np.int64)
@@ -98,6 +108,39 @@ class VirtualEvk2:
             answers, counts[first:last] = self._run(_rows(columns, first, last))
             parts.append(as_bytes(answers))
         return parts[0] if len(parts) == 1 else np.concatenate([_NO_REPORTS, *parts]), counts
+
+    def _answer_one(self, raw: bytes) -> bytes | None:
+        """Answer a single report, the usual case while frames go through, without arrays around it.
+
+        None for what needs the whole machinery: resets and commands that are not known.
+        """
+        command, length, address = _HEAD.unpack_from(raw)
+        n = min(length, REPORT_WORDS)
+        if command in READ_COMMANDS and n:
+            if command == Command.EXEC_TIME_READ and not self._tells_time:
+                return None
+            payload = self._fetch_one(command, address, n).astype("<u4", copy=False).tobytes()
+            data = _HEAD.pack(command, n, address) + payload
+            return _HEAD.pack(0, 0, address) + _NO_DATA + data.ljust(REPORT_BYTES, b"\0")
+        if command not in WRITE_COMMANDS or command == Command.RESET:
+            return None
+        words = np.frombuffer(raw, "<u4", n, _HEAD.size).astype(np.uint32, copy=False)
+        if command == Command.APB_WRITE:
+            self.spu.write(Space.APB, address, words)
+        elif command == Command.REGISTER_WRITE:
+            self.spu.write(Space.TOP, address, words, self.spu.chip.map.top_stride)
+        else:
+            self._stream_in(command, address, words)
+        return _HEAD.pack(0, 0, address) + _NO_DATA
+
+    def _fetch_one(self, command: int, address: int, n_words: int) -> Words:
+        if command == Command.APB_READ:
+            return self.spu.read(Space.APB, address, n_words)
+        if command == Command.REGISTER_READ:
+            return self.spu.read(Space.TOP, address, n_words, self.spu.chip.map.top_stride)
+        if command == Command.EXEC_TIME_READ:
+            return np.full(n_words, self.spu.exec_time_us, np.uint32)
+        return self.spu.receive(n_words)
 
     def restart(self) -> None:
         """Start again, as after a power cycle."""
@@ -137,11 +180,14 @@ class VirtualEvk2:
                 self.spu.write(Space.TOP, address, words, stride)
         else:
             for address, words in _each(run):
-                self._collect(address, words)
-                if command == Command.AXIS_WRITE_END:
-                    message = np.concatenate(self._message)
-                    self._message.clear()
-                    self.spu.send(message)
+                self._stream_in(command, address, words)
+
+    def _stream_in(self, command: int, address: int, words: Words) -> None:
+        self._collect(address, words)
+        if command == Command.AXIS_WRITE_END:
+            message = np.concatenate(self._message)
+            self._message.clear()
+            self.spu.send(message)
 
     def _apb_write(self, run: ReportColumns) -> None:
         flat = run.words[run.length[:, np.newaxis] > _LANES]
