@@ -124,6 +124,9 @@ def hex_columns(words: NDArray[np.unsignedinteger]) -> NDArray[np.uint8]:
 
 def format_hex_lines(words: NDArray[np.unsignedinteger], digits: int) -> bytes:
     """Write one number per line, lower case, zero filled to `digits`; wider numbers stay whole."""
+    if digits == 2 * words.dtype.itemsize and words.size:
+        big_endian = words.astype(words.dtype.newbyteorder(">"), copy=False)
+        return binascii.hexlify(big_endian.tobytes(), b"\n", words.dtype.itemsize) + b"\n"
     columns = hex_columns(words)
     n_rows, width = columns.shape
     rows = np.full((n_rows, width + 1), _NEWLINE, dtype=np.uint8)
