@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -51,7 +52,10 @@ def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     handler = signal.getsignal(signal.SIGTERM)
+    logger = logging.getLogger("hostrt")
+    logging_before = logger.level, logger.handlers[:]
     yield work
+    logger.level, logger.handlers[:] = logging_before
     signal.signal(signal.SIGTERM, handler)
 
 

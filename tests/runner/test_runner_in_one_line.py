@@ -24,7 +24,7 @@ def test_frames_run_through_loopback_on_the_simulated_board(
 ) -> None:
     frames = np.arange(5 * 48).reshape(5, 48) - 100
 
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING, logger="hostrt"):
         result = Runner("hw").run(frames)
 
     np.testing.assert_array_equal(result.outputs["output"], frames)
