@@ -53,15 +53,13 @@ def announced(board: ServedBoard) -> Iterator[None]:
     Where the folder cannot be written the board is served all the same; only listings miss it.
     """
     path = folder() / f"sim-{board.pid}.json"
-    try:
+    with contextlib.suppress(OSError):
         _write(path, json.dumps(asdict(board)))
-    except OSError:
-        yield
-        return
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def running() -> list[ServedBoard]:
