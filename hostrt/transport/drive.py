@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +22,7 @@ from hostrt.errors import (
     LinkTimeout,
     UsageError,
 )
+from hostrt.log import TRACE, LazyHex
 from hostrt.transport.packet_link import READ_SLICE_S
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
     from firmware_protocol.conversation import Conversation
     from hostrt.transport.packet_link import PacketLink
+
+logger = logging.getLogger(__name__)
 
 _KINDS: tuple[tuple[type[ProtocolError], type[LinkError], str], ...] = (
     (
@@ -77,11 +81,14 @@ def drive(
         LinkTimeout: the board takes no bytes.
     """
     clock = time.monotonic
+    trace = logger.isEnabledFor(TRACE)
     now = clock()
     while not conversation.done:
         packets = conversation.to_send(now)
         late = 0.0
         if packets:
+            if trace:
+                logger.log(TRACE, "to board: %s", LazyHex(packets))
             link.write(packets, count_answers(packets))
             if conversation.done:
                 return
@@ -90,6 +97,8 @@ def drive(
         data = _wait(conversation, link, late)
         now = clock()
         if data:
+            if trace:
+                logger.log(TRACE, "from board: %s", LazyHex(data))
             conversation.receive(data, now)
             if follow is not None:
                 follow()

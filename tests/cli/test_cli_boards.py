@@ -99,3 +99,11 @@ def test_udev_prints_the_rules_it_would_install(hostrt: Any) -> None:
     assert text.out == tree["rules"]
     assert 'ATTR{idProduct}=="0486"' in text.out
     assert "sudo hostrt udev --install" in text.err
+
+
+def test_three_times_verbose_shows_every_packet(hostrt: Any) -> None:
+    done = hostrt("reset", "--board", "evk2+sim://spu001", "-vvv")
+
+    assert done.code == 0
+    assert "TRACE hostrt.transport.drive: to board: 01000100 00000000" in done.err
+    assert "TRACE hostrt.transport.drive: from board: 00000000" in done.err
