@@ -8,7 +8,6 @@ how many reports may be in flight.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -27,11 +26,11 @@ from firmware_protocol.evk2_fence import Fence
 from firmware_protocol.evk2_plan import build_reports
 from firmware_protocol.requests import Read, Space, Write, is_idempotent
 from hostrt.errors import LinkOutOfStep, LinkTimeout, UsageError
-from hostrt.transport.base import Transport
 from hostrt.transport.drive import drive, hostrt_error
+from hostrt.transport.link_transport import LinkTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from firmware_protocol.requests import Request
     from firmware_protocol.words import Words
@@ -92,25 +91,24 @@ class Evk2Stats:
     """Batches that failed, were brought back into step and succeeded."""
 
 
-class Evk2Transport(Transport):
+class Evk2Transport(LinkTransport):
     """An EVK2 board behind a `PacketLink`.
 
     Batches in which everything may be repeated survive lost, late, doubled and damaged answers;
     other batches end in an error and the next one starts with a fence.
     """
 
+    packet_bytes = REPORT_BYTES
+
     def __init__(
         self, link: PacketLink, info: TransportInfo, options: Evk2Options | None = None
     ) -> None:
         """Take over an open link; what a previous owner left in it is thrown away first."""
-        self.info = info
+        super().__init__(link, info)
         self.options = options or Evk2Options()
         self.stats = Evk2Stats()
-        self._link = link
         self._policy = WindowPolicy(self.options.window)
         self._in_step = True
-        self._closing = threading.Lock()
-        self._on_close: list[Callable[[], None]] = []
         self._drain()
 
     @property
@@ -121,22 +119,6 @@ class Evk2Transport(Transport):
     def set_landmark(self, landmark: Read) -> None:
         """Have fences read this register."""
         self.options = replace(self.options, question=landmark)
-
-    def at_close(self, action: Callable[[], None]) -> None:
-        """Have `action` called once, after the link was closed."""
-        self._on_close.append(action)
-
-    def wrap_link(self, wrap: Callable[[PacketLink, int], PacketLink]) -> None:
-        """Put `wrap(link, bytes per packet)` in the place of the link."""
-        self._link = wrap(self._link, REPORT_BYTES)
-
-    def close(self) -> None:
-        """Release the board."""
-        self._link.close()
-        with self._closing:
-            actions, self._on_close = self._on_close, []
-        for action in actions:
-            action()
 
     def _exchange(self, requests: Sequence[Request]) -> list[Words | None]:
         if not requests:

@@ -6,7 +6,6 @@ split. The board acknowledges nothing, so what went wrong with a write shows at 
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,13 +15,14 @@ from firmware_protocol.zynq import DEFAULT_HOST, DEFAULT_PORT, UNIT_BYTES
 from firmware_protocol.zynq_conversation import ZynqConversation
 from firmware_protocol.zynq_plan import build_units
 from hostrt.errors import LinkOutOfStep, UsageError
-from hostrt.transport.base import Transport, TransportInfo
+from hostrt.transport.base import TransportInfo
 from hostrt.transport.drive import drive, hostrt_error
+from hostrt.transport.link_transport import LinkTransport
 from hostrt.transport.owner import lock_board
 from hostrt.transport.socket_link import SocketLink, url_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from firmware_protocol.requests import Request
     from firmware_protocol.words import Words
@@ -42,12 +42,14 @@ class ZynqStats:
     drained_bytes: int = 0
 
 
-class Zcu104Transport(Transport):
+class Zcu104Transport(LinkTransport):
     """A ZCU104 board behind a byte stream.
 
     A stream loses nothing, so nothing is ever sent twice. After an error the next batch starts
     by throwing away what arrives until the link is quiet.
     """
+
+    packet_bytes = UNIT_BYTES
 
     def __init__(
         self,
@@ -65,30 +67,11 @@ class Zcu104Transport(Transport):
             timeout_s: longest silence while a reply is due.
             reads_in_flight: 512-byte read requests under way at once; the reference's host has 1.
         """
-        self.info = info
+        super().__init__(link, info)
         self.stats = ZynqStats()
-        self._link = link
         self._timeout_s = timeout_s
         self._reads_in_flight = reads_in_flight
         self._in_step = True
-        self._closing = threading.Lock()
-        self._on_close: list[Callable[[], None]] = []
-
-    def at_close(self, action: Callable[[], None]) -> None:
-        """Have `action` called once, after the link was closed."""
-        self._on_close.append(action)
-
-    def wrap_link(self, wrap: Callable[[PacketLink, int], PacketLink]) -> None:
-        """Put `wrap(link, bytes per packet)` in the place of the link."""
-        self._link = wrap(self._link, UNIT_BYTES)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._link.close()
-        with self._closing:
-            actions, self._on_close = self._on_close, []
-        for action in actions:
-            action()
 
     def _exchange(self, requests: Sequence[Request]) -> list[Words | None]:
         try:
