@@ -7,6 +7,7 @@ ends here: one line, a hint, an exit code per kind (`hostrt explain exit-codes`)
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import signal
@@ -49,7 +50,15 @@ EXIT_BROKEN_PIPE = 141
 
 def entry() -> NoReturn:
     """Run the command line and leave with its exit code."""
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    if code == EXIT_INTERRUPTED:
+        # An interrupt that struck while a module was being built by exec (every dataclass is) makes
+        # the interpreter die of SIGINT at its end, although it was handled and cleaned up after.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(argv: Sequence[str]) -> int:
