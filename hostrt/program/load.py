@@ -15,6 +15,7 @@ from hostrt.chip.image import NOT_ENCRYPTED
 from hostrt.errors import ProgramNotFound, ProgramUnsupported, UsageError
 from hostrt.program.builtin import is_builtin, load_builtin
 from hostrt.program.intake import Budgets, format_faults, read_source
+from hostrt.program.model import Digests
 from hostrt.program.yamldoc import load_yaml
 
 if TYPE_CHECKING:
@@ -109,8 +110,8 @@ def _load_path(path: Path, options: LoadOptions) -> Program:
             "PROG_A / PROG_D text file",
             hint="check that this is the right file and that it was copied whole",
         )
-    digest = {path.name: hashlib.sha256(data).hexdigest()}
-    return replace(program, source=replace(program.source, sha256=digest))
+    digests = Digests({path.name: data})
+    return replace(program, source=replace(program.source, sha256=digests))
 
 
 def _load_folder(path: Path, options: LoadOptions) -> Program:
