@@ -5,7 +5,8 @@ Source: `.femto` reference. The layout is declared in `femto_layout`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from firmware_protocol.bank_geometry import SPU001_GEOMETRY, SPU150_GEOMETRY, BankGeometry
@@ -39,7 +40,7 @@ UID_BASES = {
 """First bank uid of each memory; bank i has uid base + 4 i."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class FemtoFile:
     """A `.femto` file.
 
@@ -51,7 +52,6 @@ class FemtoFile:
         reference: reference sequences, always empty so far.
         template: a file of the same layout; gives every byte that no field covers.
         name: file name for messages.
-        placed: the memory contents by address, derived from `pages`.
     """
 
     header: FemtoHeader
@@ -61,10 +61,11 @@ class FemtoFile:
     reference: bytes
     template: bytes
     name: str = "<bytes>"
-    placed: PlacedPages = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "placed", place_pages(self.pages, self.geometry))
+    @cached_property
+    def placed(self) -> PlacedPages:
+        """The memory contents by address."""
+        return place_pages(self.pages, self.geometry)
 
     @property
     def geometry(self) -> BankGeometry:
@@ -104,8 +105,7 @@ class FemtoFile:
         put_header(out, self.header)
         put_model(out, self.header.model_offset, self.model, order)
         put_spu(out, self.header.spu_offset, self.spu, order)
-        first = self.header.data_offset
-        out[first : first + PAGE_BYTES * len(self.pages)] = self.pages.to_bytes(order)
+        self.pages.put(out, self.header.data_offset, order)
         first = self.header.reference_offset
         out[first : first + len(self.reference)] = self.reference
         return bytes(out)

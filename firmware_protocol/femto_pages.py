@@ -45,15 +45,15 @@ class PageTable:
     def __len__(self) -> int:
         return int(self.ids.size)
 
-    def to_bytes(self, order: str) -> bytes:
-        """Give the pages as they stand in a file of byte order `order`."""
-        rows = np.empty((len(self), _PAGE_WORDS), dtype=f"{order}u4")
-        heads = rows[:, :1].view(f"{order}u2")
+    def put(self, out: bytearray, offset: int, order: str) -> None:
+        """Write the pages into a file of byte order `order`, from `offset` on."""
+        n_words = len(self) * _PAGE_WORDS
+        rows = np.frombuffer(out, f"{order}u4", n_words, offset).reshape(-1, _PAGE_WORDS)
+        heads = np.frombuffer(out, f"{order}u2", 2 * n_words, offset).reshape(-1, 2 * _PAGE_WORDS)
         heads[:, 0] = self.ids
         heads[:, 1] = self.lengths
         rows[:, 1] = self.addresses
         rows[:, _HEAD_WORDS:] = self.words
-        return rows.tobytes()
 
 
 def read_pages(data: bytes, offset: int, count: int, order: str) -> PageTable:
