@@ -135,14 +135,6 @@ def hex_items(vals: Words) -> bytes:
     return rows.tobytes()
 
 
-def format_records_text(records: Mapping[str, Sequence[Transaction]]) -> bytes:
-    """Write a recording as `key value` lines, addresses and words in hexadecimal.
-
-    The words of a transaction stand on its `vals` line, so that the file is complete.
-    """
-    return b"".join(format_text_transaction(one) for many in records.values() for one in many)
-
-
 def format_text_transaction(transaction: Transaction) -> bytes:
     """Write one transaction as `key value` lines."""
     comment = "null" if transaction.comment is None else format_text(transaction.comment)

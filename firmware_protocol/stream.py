@@ -63,15 +63,6 @@ def output_message(mailbox: int, payload: DWords, status: int = STATUS_OK) -> Wo
     return message
 
 
-def n_output_words(expected: Mapping[int, int]) -> int:
-    """Give how many 32-bit words all outputs of one frame take, headers included.
-
-    Args:
-        expected: 64-bit payload words of each mailbox.
-    """
-    return 2 * sum(n + 1 for n in expected.values())
-
-
 def split_outputs(words: Words, expected: Mapping[int, int]) -> dict[int, DWords]:
     """Give each mailbox its payload, whatever order the messages came in.
 

@@ -35,15 +35,3 @@ def get_chip(name: str) -> Chip:
             f"no chip named {name!r}", hint=f"known chips: {', '.join(CHIP_NAMES)}", found=name
         )
     return chips[key]()
-
-
-def chip_for_part(part: int) -> Chip:
-    """Give the chip for a `.femto` part number; the generic part 2 has the TC1 layout.
-
-    Raises:
-        UsageError: unknown part number.
-    """
-    names = {1: "spu001", 2: "spu150tc1", 3: "spu150tc1", 4: "spu150"}
-    if part not in names:
-        raise UsageError(f"no chip has part number {part}", found=part)
-    return get_chip(names[part])

@@ -1,4 +1,4 @@
-"""From floats and wide integers to the model's int8 or int16.
+"""From floats to the model's int8 or int16.
 
 Full scale is [-1, 1): x becomes x * 2**(precision - 1), rounded to nearest even, saturated.
 """
@@ -49,36 +49,6 @@ def quantize_float(values: ArrayLike, precision: int) -> Quantized:
         index = int(np.flatnonzero(np.isnan(array))[0])
         raise FrameError(f"sample {index}: found nan, expected a number in [-1, 1)")
     return _saturate(np.rint(array.astype(np.float64) * _full_scale(precision)), precision)
-
-
-def quantize_pcm(values: ArrayLike, precision: int, *, width: int | None = None) -> Quantized:
-    """Rescale integer PCM samples to signed integers of another width.
-
-    Widening is exact; narrowing rounds to nearest even.
-
-    Args:
-        values: integers of any shape; unsigned types are centred on half their range.
-        precision: 8 or 16 bits.
-        width: bits per sample when the type is wider than the samples (24 in int32).
-
-    Raises:
-        FrameError: the values are not integers, or exceed `width`.
-        UsageError: another precision, or a width that the type does not hold.
-    """
-    array = np.asarray(values)
-    if array.dtype.kind not in "iu" or array.dtype.itemsize > 4:
-        raise FrameError(f"samples of type {array.dtype}, expected integers of at most 32 bits")
-    bits = 8 * array.dtype.itemsize if width is None else width
-    if not 2 <= bits <= 8 * array.dtype.itemsize:
-        raise UsageError(
-            f"samples of {bits} bits in {array.dtype}, expected 2..{8 * array.itemsize}"
-        )
-    half = 1 << (bits - 1)
-    centred = array.astype(np.int64) - (half if array.dtype.kind == "u" else 0)
-    if centred.size and (int(centred.min()) < -half or int(centred.max()) >= half):
-        raise FrameError(f"samples exceed {bits} bits, expected {-half}..{half - 1}")
-    # 32-bit integers are exact in float64 and the factor is a power of two, so only rint rounds
-    return _saturate(np.rint(centred * (_full_scale(precision) / half)), precision)
 
 
 def _full_scale(precision: int) -> float:

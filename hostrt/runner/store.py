@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 METRICS = "run_metrics.yaml"
-PROGRAM_FILES = "io_records/apb_records"
 FORMAT_VERSION = 1
 
 
@@ -135,25 +134,9 @@ class OutputFolder:
         Raises:
             StorageError: it cannot be written.
         """
-        import yaml
+        from hostrt.program.yamldoc import dump_yaml
 
-        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-        text = yaml.dump(dict(tree), Dumper=dumper, sort_keys=False, allow_unicode=True)
-        return self.write_file(name, text.encode())
-
-    def write_program_files(self, addresses: bytes, words: bytes, *, model_number: int = 0) -> None:
-        """Write <n>PROG_A and <n>PROG_D, the names that the SD card's firmware looks for.
-
-        Args:
-            addresses: text of PROG_A.
-            words: text of PROG_D.
-            model_number: n, 0 for the first model on the card.
-
-        Raises:
-            StorageError: a file cannot be written.
-        """
-        for letter, data in (("A", addresses), ("D", words)):
-            self.write_file(f"{PROGRAM_FILES}/{model_number}PROG_{letter}", data)
+        return self.write_file(name, dump_yaml(dict(tree)).encode())
 
     def write_result(
         self,

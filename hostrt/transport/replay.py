@@ -89,11 +89,6 @@ def read_recording(path: str | Path) -> Recording:
         ) from error
 
 
-def load_recording(path: str | Path) -> list[tuple[Request, Words | None]]:
-    """Give what a recording holds: requests with what was read; errors as `read_recording`."""
-    return [(entry.request, entry.answer) for entry in read_recording(path).entries]
-
-
 def _from_yaml(data: bytes, name: str) -> list[Entry]:
     try:
         records = parse_records(data, name)

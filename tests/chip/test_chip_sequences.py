@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hostrt.chip import CHIP_NAMES, chip_for_part, get_chip
+from hostrt.chip import CHIP_NAMES, get_chip
 from hostrt.chip.base import Power
 from hostrt.chip.image import Encryption
 from hostrt.chip.platform import EVK2, RTL, ZCU104
@@ -195,17 +195,6 @@ def test_two_chips_are_driven_from_one_process() -> None:
 
     assert first.map.version == 0x13
     assert second.map.version == 0x20
-
-
-def test_part_numbers_name_chips_and_the_generic_part_has_the_tc1_layout() -> None:
-    assert [chip_for_part(part).name for part in (1, 2, 3, 4)] == [
-        "spu001",
-        "spu150tc1",
-        "spu150tc1",
-        "spu150",
-    ]
-    with pytest.raises(UsageError, match="part number 9"):
-        chip_for_part(9)
 
 
 def test_boot_begins_with_the_hard_reset_and_ends_with_the_version() -> None:

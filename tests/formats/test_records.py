@@ -14,7 +14,7 @@ from firmware_protocol.records import (
     Transaction,
     format_record_name,
     format_records,
-    format_records_text,
+    format_text_transaction,
     format_transaction,
 )
 from firmware_protocol.records_read import parse_records, parse_records_tree
@@ -81,7 +81,8 @@ def test_streamed_pieces_make_the_same_file() -> None:
 def test_the_text_form_holds_the_words() -> None:
     one = Transaction("apb", "w", "why", 0x18, 0x20, 2, np.array([1, 0xFFFFFFFF], np.uint32))
     none = Transaction("host", "r", None, 0, 1, 1, None)
-    assert format_records_text({"r": [one, none]}).decode().splitlines() == [
+    text = b"".join(format_text_transaction(each) for each in (one, none))
+    assert text.decode().splitlines() == [
         "msgtype apb",
         "direction w",
         "comment why",

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostrt.errors import FrameError, UsageError
-from hostrt.frames.quantize import quantize_float, quantize_pcm
+from hostrt.frames.quantize import quantize_float
 
 PRECISIONS = st.sampled_from([8, 16])
 FLOATS = st.floats(allow_nan=False, width=32)
@@ -31,33 +31,9 @@ def test_infinities_saturate_and_nan_is_refused() -> None:
         quantize_float([0.0, np.nan], 16)
 
 
-def test_bytes_are_centred_and_widened_exactly() -> None:
-    result = quantize_pcm(np.array([0, 128, 255], np.uint8), 16)
-    assert result.values.tolist() == [-32768, 0, 127 * 256]
-    assert result.clipped == 0
-
-
-def test_samples_of_24_bits_in_a_wider_type_are_rounded() -> None:
-    result = quantize_pcm(np.array([384, 128, -128, 2**23 - 1], np.int32), 16, width=24)
-    assert result.values.tolist() == [2, 0, 0, 32767]
-    assert result.clipped == 1
-
-
-@pytest.mark.parametrize(
-    ("values", "width"), [(np.array([1.0]), None), (np.array([1 << 23], np.int32), 24)]
-)
-def test_samples_that_are_not_pcm_are_refused(
-    values: np.ndarray[tuple[int], np.dtype[np.generic]], width: int | None
-) -> None:
-    with pytest.raises(FrameError):
-        quantize_pcm(values, 16, width=width)
-
-
-def test_impossible_widths_are_refused() -> None:
+def test_other_precisions_and_integers_are_refused() -> None:
     with pytest.raises(UsageError, match="precision 12"):
         quantize_float([0.0], 12)
-    with pytest.raises(UsageError, match="24 bits in int16"):
-        quantize_pcm(np.array([0], np.int16), 16, width=24)
     with pytest.raises(FrameError, match="type int64, expected floats"):
         quantize_float(np.array([0]), 16)
 
@@ -80,23 +56,8 @@ def _exact(value: float, half: int) -> int:
     return round(Fraction(value) * half)
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(2, 32), PRECISIONS, st.data())
-def test_pcm_of_any_width_is_the_nearest_even_of_the_exact_quotient(
-    width: int, precision: int, data: st.DataObject
-) -> None:
-    half = 1 << (width - 1)
-    samples = data.draw(st.lists(st.integers(-half, half - 1), min_size=1, max_size=10))
-    result = quantize_pcm(np.array(samples, np.int32), precision, width=width)
-    limit = 1 << (precision - 1)
-    exact = [round(Fraction(sample * limit, half)) for sample in samples]
-    assert result.values.tolist() == [min(value, limit - 1) for value in exact]
-    assert result.clipped == sum(value >= limit for value in exact)
-
-
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(-32768, 32767), min_size=1, max_size=50))
 def test_16_bit_samples_survive_the_way_through_floats(samples: list[int]) -> None:
     floats = np.array(samples) / 32768
     assert quantize_float(floats, 16).values.tolist() == samples
-    assert quantize_pcm(np.array(samples, np.int16), 16).values.tolist() == samples

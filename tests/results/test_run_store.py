@@ -39,7 +39,8 @@ def write(folder: Path) -> RunResult:
     out = OutputFolder(folder)
     tree = LatencyMetrics(result.metrics).to_tree()
     out.write_result(result, metrics_tree=tree, sample_rates={"y": 16000})
-    out.write_program_files(b"00000034\n", b"00000001\n")
+    out.write_file("io_records/apb_records/0PROG_A", b"00000034\n")
+    out.write_file("io_records/apb_records/0PROG_D", b"00000001\n")
     out.finish(result, inputs={"x": np.zeros((2, 4), np.int16)}, command_line=["hostrt", "run"])
     return result
 
@@ -186,7 +187,7 @@ def test_a_file_where_a_folder_must_be_is_a_storage_error(tmp_path: Path) -> Non
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "io_records").write_text("")
     with pytest.raises(StorageError, match="io_records"):
-        OutputFolder(tmp_path / "run").write_program_files(b"", b"")
+        OutputFolder(tmp_path / "run").write_file("io_records/a", b"")
 
 
 @pytest.mark.fault

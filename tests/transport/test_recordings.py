@@ -44,7 +44,7 @@ from hostrt.transport.recording import (
     from_transaction,
     to_transaction,
 )
-from hostrt.transport.replay import load_recording, read_recording, replay_to
+from hostrt.transport.replay import read_recording, replay_to
 from hostrt.transport.url import open_transport, parse_url
 from tests.transport.boards import TcpServer, TinyEvk2, TinyZynq
 from tests.transport.test_tcp_links import open_evk2, open_zynq
@@ -168,7 +168,7 @@ def test_what_a_board_was_asked_can_be_loaded(tmp_path: Path, name: str) -> None
     with recorded_evk2(file) as transport:
         answers = transport.execute(SESSION)
         assert transport.info.url.startswith("record+evk2+tcp://")
-    loaded = load_recording(file)
+    loaded = [(one.request, one.answer) for one in read_recording(file).entries]
     # 3000 words are written as three transactions, as the reference does.
     assert [request for request, _ in loaded[:2]] == SESSION[:2]
     assert len(loaded) == len(SESSION) + 2
@@ -183,9 +183,9 @@ def test_a_recording_survives_a_process_that_never_closes_it(tmp_path: Path, nam
     file = tmp_path / name
     transport = record.open_wrapped(parse_url(f"fakezynq://?to={file}"))
     transport.execute(SESSION[:3])
-    assert len(load_recording(file)) == 5
+    assert len(read_recording(file).entries) == 5
     transport.execute(SESSION[4:])
-    assert len(load_recording(file)) == 7
+    assert len(read_recording(file).entries) == 7
     transport.close()
 
 
@@ -239,7 +239,7 @@ def test_polls_are_replayed_without_waiting(tmp_path: Path) -> None:
         pytest.raises(OutputNeverCame),
     ):
         board.execute([poll])
-    assert len(load_recording(file)) in (6, 7)
+    assert len(read_recording(file).entries) in (6, 7)
     # Who really waited between two looks would be here for hours.
     slow = replace(poll, interval=Wait(1, 3600.0), timeout_s=1e6)
     ends = pytest.raises((OutputNeverCame, LinkOutOfStep))
@@ -375,7 +375,7 @@ def test_records_have_names_of_their_own(tmp_path: Path) -> None:
     text = file.read_text()
     assert text.startswith("init_spu:\n- msgtype: host\n")
     assert "\n\nprogram_network:\n" in text
-    assert len(load_recording(file)) == 5
+    assert len(read_recording(file).entries) == 5
 
 
 class TestRecordedEvk2(TransportContract):
