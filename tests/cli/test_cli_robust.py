@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VERBS = ("run", "flash", "inspect", "convert", "diff", "export", "replay", "reset", "selftest")
-FILES = (
-    "LOOPBACK", "LOOPBACK:7", "LOOPBACK:-1", "", ".", "absent", "/dev/null", "junk", "0PROG_A",
+GOLDEN = (
     PROGRAMS / "p001_a" / "p001_a.femto", PROGRAMS / "ptc1_b" / "images.zip",
+    PROGRAMS / "pmp_a" / "prog" / "program_network_A",
     PROGRAMS / "pmp_a" / "prog" / "program_network_D", PROGRAMS / "p001_b" / "frames.json",
     PROGRAMS / "p001_a" / "prog" / "setup.yaml", DATA / "sima" / "tinynet_mpk.tar.gz",
     DATA / "spu" / "wav" / "stereo16.wav",
+)  # fmt: skip
+# names in the test's own folder: what is typed here may well overwrite them
+FILES = (
+    "LOOPBACK", "LOOPBACK:7", "LOOPBACK:-1", "", ".", "absent", "/dev/null", "junk", "0PROG_A",
+    *(file.name for file in GOLDEN),
 )  # fmt: skip
 NUMBERS = ("0", "-1", "1", "3", "1e400", "nan", "x", "", "99999999999999999999", "0,1", "1,2")
 BOARDS = (
@@ -38,7 +44,7 @@ FLAGS = st.one_of(
     st.tuples(st.just("--board"), st.sampled_from(BOARDS)),
     st.tuples(
         st.sampled_from(("--input-file", "--iospec", "--metadata", "-o", "--sd", "--runners")),
-        st.sampled_from([str(file) for file in FILES]),
+        st.sampled_from(FILES),
     ),
     st.tuples(
         st.sampled_from((
@@ -52,7 +58,7 @@ FLAGS = st.one_of(
 )  # fmt: skip
 COMMANDS = st.tuples(
     st.sampled_from(VERBS),
-    st.lists(st.sampled_from([str(file) for file in FILES]), max_size=2),
+    st.lists(st.sampled_from(FILES), max_size=2),
     st.lists(FLAGS, max_size=4),
 )
 
@@ -65,6 +71,8 @@ def test_no_command_line_ends_in_a_bug(
     away: Path, command: tuple[str, list[str], list[tuple[str, ...]]]
 ) -> None:
     (away / "junk").write_bytes(b"\x00\xffjunk")
+    for file in GOLDEN:
+        shutil.copy(file, away)
     verb, files, flags = command
     # a simulated board, so that nothing is sent anywhere, unless the flags name another
     words = [verb, *files, *(word for flag in flags for word in flag)]
