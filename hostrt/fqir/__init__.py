@@ -1,0 +1,1 @@
+"""FQIR models: safe loading, the graph, exact and fast execution."""
