@@ -100,6 +100,10 @@ class FemtoFile:
 
     def to_bytes(self) -> bytes:
         """Write the file; one that was read and not changed comes back byte for byte."""
+        return bytes(self.to_bytearray())
+
+    def to_bytearray(self) -> bytearray:
+        """Write the file as `to_bytes` does, without a copy."""
         out = bytearray(self.template)
         order = self.header.byte_order
         put_header(out, self.header)
@@ -108,7 +112,7 @@ class FemtoFile:
         self.pages.put(out, self.header.data_offset, order)
         first = self.header.reference_offset
         out[first : first + len(self.reference)] = self.reference
-        return bytes(out)
+        return out
 
 
 def parse_femto(data: bytes, *, name: str = "<bytes>", strict: bool = True) -> FemtoFile:

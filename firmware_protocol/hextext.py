@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 _NEWLINE = 0x0A
 _ZERO = 0x30
+_WHOLE_DIGITS = (8, 16)
+_WHOLE_LINE = np.dtype([("digits", "S8"), ("end", "u1")])
+_PIECE = 1 << 13
+"""Lines handled at a time: few enough that memory is used again instead of asked for anew."""
 _LINE = re.compile(rb"(?:0[xX])?([0-9a-fA-F]+)")
 
 
@@ -52,9 +56,43 @@ def parse_hex_lines(data: bytes, *, name: str, min_digits: int = 1, max_digits: 
     return _parse_line_wise(text.rstrip(b"\n"), name, min_digits, max_digits)
 
 
+def parse_whole_hex_lines(data: bytes, digits: int) -> NDArray[np.unsignedinteger] | None:
+    """Read text in which every line is `digits` digits and a line feed, the last one included.
+
+    Args:
+        data: the text.
+        digits: 8 or 16.
+
+    Returns:
+        uint32 (n,) for 8 digits, uint64 (n,) for 16, read-only; None for any other text.
+    """
+    width = digits + 1
+    if not data or len(data) % width:
+        return None
+    if np.any(np.frombuffer(data, dtype=np.uint8)[digits::width] != _NEWLINE):
+        return None
+    words = np.empty(len(data) // width, dtype=f"u{digits // 2}")
+    for first in range(0, words.size, _PIECE):
+        part = words[first : first + _PIECE]
+        try:
+            packed = bytes.fromhex(data[width * first : width * (first + part.size)].decode())
+        except ValueError:
+            return None
+        # white space inside a line is passed over above: then digits are missing here
+        if len(packed) != part.nbytes:
+            return None
+        part[:] = np.frombuffer(packed, dtype=f">u{digits // 2}")
+    words.flags.writeable = False
+    return words
+
+
 def _parse_uniform(text: bytes, min_digits: int, max_digits: int) -> DWords | None:
     """Read text whose lines all have the same length; None when it is not such a text."""
     width = text.index(b"\n") + 1
+    if width - 1 in _WHOLE_DIGITS and min_digits <= width - 1 <= max_digits:
+        values = parse_whole_hex_lines(text, width - 1)
+        if values is not None:
+            return values.astype(np.uint64, copy=False)
     if width > max_digits + 3 or len(text) % width:
         return None
     rows = np.frombuffer(text, dtype=np.uint8).reshape(-1, width)
@@ -120,6 +158,18 @@ def hex_columns(words: NDArray[np.unsignedinteger]) -> NDArray[np.uint8]:
     big_endian = words.astype(words.dtype.newbyteorder(">"), copy=False)
     digits = binascii.hexlify(big_endian.tobytes())
     return np.frombuffer(digits, dtype=np.uint8).reshape(-1, width)
+
+
+def format_whole_hex_lines(words: NDArray[np.uint32]) -> bytearray:
+    """Write 8 lower-case digits and a line feed per word, in one piece of memory."""
+    out = bytearray(_WHOLE_LINE.itemsize * words.size)
+    lines = np.frombuffer(out, _WHOLE_LINE)
+    lines["end"] = _NEWLINE
+    digits = lines["digits"]
+    for first in range(0, words.size, _PIECE):
+        part = words[first : first + _PIECE].astype(">u4")
+        digits[first : first + _PIECE] = np.frombuffer(binascii.hexlify(part.data), digits.dtype)
+    return out
 
 
 def format_hex_lines(words: NDArray[np.unsignedinteger], digits: int) -> bytes:

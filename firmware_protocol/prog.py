@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firmware_protocol.errors import FormatError, LocalMisuseError
-from firmware_protocol.hextext import format_hex_lines, parse_hex_lines
+from firmware_protocol.hextext import (
+    format_whole_hex_lines,
+    parse_hex_lines,
+    parse_whole_hex_lines,
+)
 from firmware_protocol.words import Words, frozen_words
 
 if TYPE_CHECKING:
@@ -85,18 +89,17 @@ def parse_prog(a: bytes, d: bytes, *, names: tuple[str, str] = ("PROG_A", "PROG_
 
 
 def _read(text: bytes, name: str) -> Words:
-    values = parse_hex_lines(text, name=name, min_digits=_DIGITS, max_digits=_DIGITS)
-    words: Words = values.astype(np.uint32)
+    values = parse_whole_hex_lines(text, _DIGITS)
+    if values is None:
+        values = parse_hex_lines(text, name=name, min_digits=_DIGITS, max_digits=_DIGITS)
+    words: Words = values.astype(np.uint32, copy=False)
     words.flags.writeable = False
     return words
 
 
-def format_prog(stream: ProgStream) -> tuple[bytes, bytes]:
+def format_prog(stream: ProgStream) -> tuple[bytearray, bytearray]:
     """Write the address file and the data file, 9 bytes per word each."""
-    return (
-        format_hex_lines(stream.addresses, _DIGITS),
-        format_hex_lines(stream.data, _DIGITS),
-    )
+    return format_whole_hex_lines(stream.addresses), format_whole_hex_lines(stream.data)
 
 
 def bursts(stream: ProgStream) -> list[tuple[int, Words]]:
@@ -111,6 +114,20 @@ def bursts(stream: ProgStream) -> list[tuple[int, Words]]:
     heads = stream.addresses[starts].tolist()
     spans = zip(heads, starts.tolist(), ends.tolist(), strict=True)
     return [(head, stream.data[start:end]) for head, start, end in spans]
+
+
+def holds_exactly(stream: ProgStream, writes: Iterable[tuple[int, Words]]) -> bool:
+    """Tell whether `stream` is `flatten(writes)`, without making that."""
+    at = 0
+    for start, words in writes:
+        end = at + words.size
+        if end > len(stream) or not np.array_equal(stream.data[at:end], words):
+            return False
+        expected = np.arange(start, start + _STEP * words.size, _STEP, dtype=np.int64)
+        if not np.array_equal(stream.addresses[at:end], expected):
+            return False
+        at = end
+    return at == len(stream)
 
 
 def flatten(writes: Iterable[tuple[int, Words]]) -> ProgStream:
@@ -128,6 +145,9 @@ def flatten(writes: Iterable[tuple[int, Words]]) -> ProgStream:
     sizes = np.array([words.size for _, words in held])
     firsts = np.cumsum(sizes) - sizes
     bases = np.array([start for start, _ in held], dtype=np.int64) - _STEP * firsts
-    addresses = np.repeat(bases, sizes) + _STEP * np.arange(sizes.sum())
+    # modulo 2**32 on the way, and in place: fresh memory costs more than the arithmetic
+    addresses = np.repeat(bases.astype(np.uint32), sizes)
+    addresses += np.arange(0, _STEP * addresses.size, _STEP, dtype=np.uint32)
     data = np.concatenate([words for _, words in held])
-    return ProgStream(addresses.astype(np.uint32), data)
+    addresses.flags.writeable = data.flags.writeable = False
+    return ProgStream(addresses, data)

@@ -14,8 +14,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes | bytearray, *, sync_folder: bool = False) -> None:
     """Write one file beside its target, sync it and rename it into place.
+
+    Args:
+        path: the target.
+        data: its contents.
+        sync_folder: return only when the new name is on the medium too, for a card that is pulled
+            out next. Without, a power cut right after may leave the old contents, whole.
 
     Raises:
         StorageError: the folder is missing or not writable, or the disk is full; what was there
@@ -29,7 +35,8 @@ def write_file(path: Path, data: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
-        _sync_folder(path.parent)
+        if sync_folder:
+            _sync_folder(path.parent)
     except OSError as error:
         raise StorageError(
             f"cannot write {path}: {error.strerror}",
@@ -42,10 +49,10 @@ def write_file(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def write_files(files: Mapping[Path, bytes]) -> None:
+def write_files(files: Mapping[Path, bytes | bytearray], *, sync_folder: bool = False) -> None:
     """Write several files, each as `write_file` does."""
     for path, data in files.items():
-        write_file(path, data)
+        write_file(path, data, sync_folder=sync_folder)
 
 
 def make_folder(path: Path) -> None:

@@ -160,7 +160,7 @@ def write_sd(program: Program, folder: Path, slot: int) -> tuple[Path, Path]:
         )
     a, d = prog_from_program(program)
     files = {folder / f"{slot}PROG_A": a, folder / f"{slot}PROG_D": d}
-    write_files(files)
+    write_files(files, sync_folder=True)
     for path, data in files.items():
         _require_reads_back(path, data)
     return folder / f"{slot}PROG_A", folder / f"{slot}PROG_D"
@@ -179,7 +179,7 @@ def state_after(board: Board, error: BaseException) -> str:
     )
 
 
-def _require_reads_back(path: Path, data: bytes) -> None:
+def _require_reads_back(path: Path, data: bytearray) -> None:
     try:
         found = path.read_bytes()
     except OSError as error:

@@ -62,7 +62,8 @@ def export_program(program: Program, folder: Path, *, slot: int = 0) -> list[Pat
     # first, because it knows which slots there are
     on_card = write_sd(program, records, slot)
     program.save(folder / f"{stem}.femto")
-    files = {folder / f"{stem}_metadata.yaml": members_of(program)["metadata.yaml"]}
+    files: dict[Path, bytes | bytearray] = {}
+    files[folder / f"{stem}_metadata.yaml"] = members_of(program)["metadata.yaml"]
     if program.iospec is not None:
         files[folder / f"{stem}_iospec.yaml"] = format_iospec(program.iospec).encode()
     for name, pair in (

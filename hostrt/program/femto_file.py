@@ -80,11 +80,11 @@ def _describes(file: FemtoFile, program: Program) -> bool:
     return same_key and same_banks and _identity_of(file) == program.identity
 
 
-def femto_from_program(program: Program) -> bytes:
+def femto_from_program(program: Program) -> bytearray:
     """Write a `.femto` file; one that was read as `.femto` comes back byte for byte."""
     identity = program.identity
     if program.femto is not None and _describes(program.femto, program):
-        return program.femto.to_bytes()
+        return program.femto.to_bytearray()
     io = femto_io_of(program.iospec or IOSpec({}, {}))
     encryption = program.encryption
     known_type = identity.model_type in [int(kind) for kind in ModelType]
@@ -100,7 +100,7 @@ def femto_from_program(program: Program) -> bytes:
         sequences=io.sequences,
         userdata=identity.userdata,
     )
-    return build_femto(made, program.banks).to_bytes()
+    return build_femto(made, program.banks).to_bytearray()
 
 
 def _choose_chip(file: FemtoFile, path: Path, named: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -169,8 +170,12 @@ def _load_pair(
         first, second = second, first
         contents.reverse()
     a, d = contents
-    program = program_from_prog((a, d), (first, second), options)
-    digests = {
-        path.name: hashlib.sha256(text).hexdigest() for path, text in ((first, a), (second, d))
+    with ThreadPoolExecutor(1) as pool:
+        # hashing text costs as much as parsing it, and does not need the interpreter
+        digests = [pool.submit(hashlib.sha256, text) for text in (a, d)]
+        program = program_from_prog((a, d), (first, second), options)
+    sha256 = {
+        path.name: digest.result().hexdigest()
+        for path, digest in zip((first, second), digests, strict=True)
     }
-    return replace(program, source=replace(program.source, sha256=digests))
+    return replace(program, source=replace(program.source, sha256=sha256))

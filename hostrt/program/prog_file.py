@@ -10,7 +10,14 @@ import numpy as np
 from firmware_protocol.femto_layout import ModelType
 from firmware_protocol.memory import BankImage, MemoryKind
 from firmware_protocol.packing import words_to_dwords
-from firmware_protocol.prog import ProgStream, bursts, flatten, format_prog, parse_prog
+from firmware_protocol.prog import (
+    ProgStream,
+    bursts,
+    flatten,
+    format_prog,
+    holds_exactly,
+    parse_prog,
+)
 from hostrt.chip import CHIP_NAMES, get_chip
 from hostrt.chip.base import Power
 from hostrt.chip.image import Encryption
@@ -57,18 +64,18 @@ def program_from_prog(
         source=ProgramSource(str(path), "prog"),
         notes=notes,
     )
-    if stream_of(program) == stream:
+    if holds_exactly(stream, _plain_writes(program)):
         return program
     note = "the writes are not those of a plain load: they are replayed as they stand"
     return replace(program, stream=stream, notes=(*notes, note))
 
 
-def prog_from_program(program: Program) -> tuple[bytes, bytes]:
+def prog_from_program(program: Program) -> tuple[bytearray, bytearray]:
     """Write a pair of files, the contents of `..._A` and `..._D`."""
     return format_prog(stream_of(program))
 
 
-def init_from_program(program: Program) -> tuple[bytes, bytes]:
+def init_from_program(program: Program) -> tuple[bytearray, bytearray]:
     """Write the pair that holds only the boot's register writes (`init_spu_A`, `init_spu_D`)."""
     return format_prog(flatten(apb_writes(_boot_steps(program))))
 
@@ -77,8 +84,12 @@ def stream_of(program: Program) -> ProgStream:
     """Give every APB write of booting and loading `program`, in order."""
     if program.stream is not None:
         return program.stream
-    chip = get_chip(program.chip)
-    return flatten(apb_writes([*_boot_steps(program), *program.load_steps(chip)]))
+    return flatten(_plain_writes(program))
+
+
+def _plain_writes(program: Program) -> list[tuple[int, Words]]:
+    load_steps = program.load_steps(get_chip(program.chip))
+    return apb_writes([*_boot_steps(program), *load_steps])
 
 
 def apb_writes(steps: Iterable[Step]) -> list[tuple[int, Words]]:
@@ -203,6 +214,7 @@ def _assemble(
     whole = np.zeros(min(end + end % 2, 2 * region.n_dwords), np.uint32)
     for offset, words in pieces:
         whole[offset // 4 : offset // 4 + words.size] = words
+    whole.flags.writeable = False
     return words_to_dwords(whole)
 
 

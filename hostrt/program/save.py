@@ -71,7 +71,7 @@ def save_program(program: Program, path: str | Path, form: str | None) -> tuple[
     return tuple(_LOSSES[form](program))
 
 
-def _render(program: Program, target: Path, form: str) -> dict[Path, bytes]:
+def _render(program: Program, target: Path, form: str) -> dict[Path, bytes | bytearray]:
     if form == "femto":
         return {target: femto_from_program(program)}
     if form == "zip":
@@ -80,14 +80,17 @@ def _render(program: Program, target: Path, form: str) -> dict[Path, bytes]:
         return {target / name: data for name, data in members_of(program).items()}
     a, d = prog_from_program(program)
     stem = target.name[:-2] if target.name.lower().endswith(("_a", "_d")) else target.name
-    files = {target.with_name(f"{stem}_A"): a, target.with_name(f"{stem}_D"): d}
+    files: dict[Path, bytes | bytearray] = {
+        target.with_name(f"{stem}_A"): a,
+        target.with_name(f"{stem}_D"): d,
+    }
     if program.iospec is not None:
         # what the pair cannot hold lies beside it under a name that loading looks for
         files[target.with_name(f"{stem}_iospec.yaml")] = format_iospec(program.iospec).encode()
     return files
 
 
-def _refuse_strangers(folder: Path, files: Mapping[Path, bytes]) -> None:
+def _refuse_strangers(folder: Path, files: Mapping[Path, bytes | bytearray]) -> None:
     """Refuse a folder that holds memory images of another program: they would be read too."""
     strangers = (
         [name for name in image_names(folder) if folder / name not in files]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,8 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_protocol.errors import FormatError, LocalMisuseError
-from firmware_protocol.hextext import format_hex_lines, parse_hex_lines
-from firmware_protocol.prog import ProgStream, bursts, flatten, format_prog, parse_prog
+from firmware_protocol.hextext import (
+    format_hex_lines,
+    format_whole_hex_lines,
+    parse_hex_lines,
+    parse_whole_hex_lines,
+)
+from firmware_protocol.prog import (
+    ProgStream,
+    bursts,
+    flatten,
+    format_prog,
+    holds_exactly,
+    parse_prog,
+)
+from firmware_protocol.words import Words
 
 PROGRAMS = Path(__file__).parents[1] / "data" / "spu" / "programs"
 PAIRS = sorted(path.with_name(path.name[:-2]) for path in PROGRAMS.glob("*/prog/*_A"))
@@ -158,3 +172,39 @@ def test_no_bytes_crash_the_reader(text: bytes) -> None:
     except FormatError:
         return
     assert values.size <= text.count(b"\n") + 1
+
+
+@pytest.mark.parametrize("n", [0, 1, 8191, 8192, 8193, 20000])
+def test_whole_lines_come_back_whatever_their_number(n: int) -> None:
+    words = np.random.default_rng(n).integers(0, 1 << 32, n, dtype=np.uint64).astype(np.uint32)
+    text = bytes(format_whole_hex_lines(words))
+    back = parse_whole_hex_lines(text, 8)
+    assert text == "".join(f"{word:08x}\n" for word in words.tolist()).encode()
+    assert (back is None) == (n == 0)
+    assert back is None or np.array_equal(back, words)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text("0aF \n\tx", max_size=40), st.sampled_from([8, 16]))
+def test_only_whole_lines_are_read_as_such(text: str, digits: int) -> None:
+    is_whole = bool(re.fullmatch(f"([0-9a-fA-F]{{{digits}}}\\n)+", text))
+    values = parse_whole_hex_lines(text.encode(), digits)
+    assert (values is not None) == is_whole
+    if values is not None:
+        assert values.tolist() == [int(line, 16) for line in text.split()]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3)), max_size=6),
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3)), max_size=6),
+)
+def test_a_stream_holds_exactly_the_writes_it_was_made_of(
+    left: list[tuple[int, int]], right: list[tuple[int, int]]
+) -> None:
+    def writes(items: list[tuple[int, int]]) -> list[tuple[int, Words]]:
+        return [(4 * start, np.arange(size, dtype=np.uint32)) for start, size in items]
+
+    stream = flatten(writes(left))
+    assert holds_exactly(stream, writes(left))
+    assert holds_exactly(stream, writes(right)) == (stream == flatten(writes(right)))
