@@ -134,12 +134,10 @@ def test_prog_files_come_out_as_the_vendor_wrote_them(golden: Golden, tmp_path: 
         assert (tmp_path / f"0PROG_{side}").read_bytes() == path.read_bytes()
     init = golden.folder / "prog" / "init_spu_A"
     if init.exists() and golden.name != "pmp_a":
-        assert init_from_program(program) == (
-            init.read_bytes(),
-            init.with_name("init_spu_D").read_bytes(),
-        )
+        expected = [init.read_bytes(), init.with_name("init_spu_D").read_bytes()]
+        assert [bytes(text) for text in init_from_program(program)] == expected
     elif not init.exists():
-        assert init_from_program(program) == (b"", b"")
+        assert not any(init_from_program(program))
 
 
 def test_a_femto_read_and_written_is_the_same_file(golden: Golden, tmp_path: Path) -> None:
