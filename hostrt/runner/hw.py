@@ -143,11 +143,23 @@ class HwRunner(BaseRunner):
 
     def _do_send(self, frames: Frames) -> None:
         self._require_loaded()
-        messages = self.plan.encode(frames)
-        self.board.frame([FrameOut(words[0]) for words in messages.values()], ())
+        self.board.frame(self._messages(frames), ())
 
     def _do_receive(self, due: tuple[str, ...]) -> dict[str, NDArray[np.signedinteger]]:
-        reply = self.board.frame((), self._tail(due))
+        return self._outputs(self.board.frame((), self._tail(due)), due)
+
+    def _do_step(
+        self, frames: Frames, due: tuple[str, ...]
+    ) -> dict[str, NDArray[np.signedinteger]]:
+        self._require_loaded()
+        return self._outputs(self.board.frame(self._messages(frames), self._tail(due)), due)
+
+    def _messages(self, frames: Frames) -> list[FrameOut]:
+        return [FrameOut(words[0]) for words in self.plan.encode(frames).values()]
+
+    def _outputs(
+        self, reply: FrameReply, due: tuple[str, ...]
+    ) -> dict[str, NDArray[np.signedinteger]]:
         try:
             outputs = self._decode(reply.words[np.newaxis], due)
         except HostrtError as error:
