@@ -100,19 +100,39 @@ class FemtoFile:
 
     def to_bytes(self) -> bytes:
         """Write the file; one that was read and not changed comes back byte for byte."""
-        return bytes(self.to_bytearray())
+        return b"".join(self.to_pieces())
 
-    def to_bytearray(self) -> bytearray:
-        """Write the file as `to_bytes` does, without a copy."""
-        out = bytearray(self.template)
+    def to_pieces(self) -> tuple[bytearray | memoryview, ...]:
+        """Write the file as `to_bytes` does, in pieces: pages that were read are not copied."""
+        header, order = self.header, self.header.byte_order
+        pages = self.pages.stored(order)
+        first = header.data_offset
+        last = first + len(pages or b"")
+        heads_end = max(
+            HEADER_BYTES,
+            header.model_offset + header.model_size,
+            header.spu_offset + header.spu_size,
+        )
+        if pages is None or heads_end > first or header.reference_offset < last:
+            whole = bytearray(self.template)
+            self._put_head(whole)
+            self.pages.put(whole, first, order)
+            _put(whole, header.reference_offset, self.reference)
+            return (whole,)
+        head, tail = bytearray(self.template[:first]), bytearray(self.template[last:])
+        self._put_head(head)
+        _put(tail, header.reference_offset - last, self.reference)
+        return head, pages, tail
+
+    def _put_head(self, out: bytearray) -> None:
         order = self.header.byte_order
         put_header(out, self.header)
         put_model(out, self.header.model_offset, self.model, order)
         put_spu(out, self.header.spu_offset, self.spu, order)
-        self.pages.put(out, self.header.data_offset, order)
-        first = self.header.reference_offset
-        out[first : first + len(self.reference)] = self.reference
-        return out
+
+
+def _put(out: bytearray, at: int, data: bytes) -> None:
+    out[at : at + len(data)] = data
 
 
 def parse_femto(data: bytes, *, name: str = "<bytes>", strict: bool = True) -> FemtoFile:

@@ -5,7 +5,7 @@ A page is 256 bytes: id u16, length u16 (words), address u32, up to 62 words, fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -41,9 +41,14 @@ class PageTable:
     lengths: NDArray[np.uint16]
     addresses: Words
     words: NDArray[np.uint32]
+    _stored: tuple[str, memoryview] | None = field(default=None, init=False, repr=False)
 
     def __len__(self) -> int:
         return int(self.ids.size)
+
+    def stored(self, order: str) -> memoryview | None:
+        """Give the bytes that pages read from a file of byte order `order` have there."""
+        return self._stored[1] if self._stored and self._stored[0] == order else None
 
     def put(self, out: bytearray, offset: int, order: str) -> None:
         """Write the pages into a file of byte order `order`, from `offset` on."""
@@ -61,12 +66,15 @@ def read_pages(data: bytes, offset: int, count: int, order: str) -> PageTable:
     rows = np.frombuffer(data, f"{order}u4", count * _PAGE_WORDS, offset).reshape(-1, _PAGE_WORDS)
     heads = np.frombuffer(data, f"{order}u2", count * _PAGE_WORDS * 2, offset)
     heads = heads.reshape(-1, _PAGE_WORDS * 2)
-    return PageTable(
+    table = PageTable(
         heads[:, 0].astype(np.uint16),
         heads[:, 1].astype(np.uint16),
         rows[:, 1].astype(np.uint32),
         rows[:, _HEAD_WORDS:].astype(np.uint32, copy=False),
     )
+    stored = memoryview(data)[offset : offset + count * PAGE_BYTES]
+    object.__setattr__(table, "_stored", (order, stored))
+    return table
 
 
 def make_pages(banks: Sequence[BankImage], geometry: BankGeometry) -> PageTable:

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 from hostrt.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import TypeAlias
+
+    Contents: TypeAlias = bytes | bytearray | Sequence[bytearray | memoryview]
 
 
-def write_file(path: Path, data: bytes | bytearray, *, sync_folder: bool = False) -> None:
+def write_file(path: Path, data: Contents, *, sync_folder: bool = False) -> None:
     """Write one file beside its target, sync it and rename it into place.
 
     Args:
         path: the target.
-        data: its contents.
+        data: its contents, or the pieces they consist of.
         sync_folder: return only when the new name is on the medium too, for a card that is pulled
             out next. Without, a power cut right after may leave the old contents, whole.
 
@@ -31,7 +34,7 @@ def write_file(path: Path, data: bytes | bytearray, *, sync_folder: bool = False
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with temporary.open("xb") as stream:
-            stream.write(data)
+            stream.writelines([data] if isinstance(data, bytes | bytearray) else data)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
@@ -49,7 +52,7 @@ def write_file(path: Path, data: bytes | bytearray, *, sync_folder: bool = False
             temporary.unlink(missing_ok=True)
 
 
-def write_files(files: Mapping[Path, bytes | bytearray], *, sync_folder: bool = False) -> None:
+def write_files(files: Mapping[Path, Contents], *, sync_folder: bool = False) -> None:
     """Write several files, each as `write_file` does."""
     for path, data in files.items():
         write_file(path, data, sync_folder=sync_folder)

@@ -11,6 +11,7 @@ from hostrt.cli.program_options import add_program_options, load_program
 if TYPE_CHECKING:
     import argparse
 
+    from hostrt.files import Contents
     from hostrt.program.model import Program
 
 RECORDS = Path("io_records") / "apb_records"
@@ -62,7 +63,7 @@ def export_program(program: Program, folder: Path, *, slot: int = 0) -> list[Pat
     # first, because it knows which slots there are
     on_card = write_sd(program, records, slot)
     program.save(folder / f"{stem}.femto")
-    files: dict[Path, bytes | bytearray] = {}
+    files: dict[Path, Contents] = {}
     files[folder / f"{stem}_metadata.yaml"] = members_of(program)["metadata.yaml"]
     if program.iospec is not None:
         files[folder / f"{stem}_iospec.yaml"] = format_iospec(program.iospec).encode()

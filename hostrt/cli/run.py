@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from hostrt.analysis.compare import Comparison
+    from hostrt.analysis.compare import Comparison, Comparisons
     from hostrt.cli.run_inputs import RunInputs
     from hostrt.cli.run_store import RunFolder
     from hostrt.frames.frames import Frames
@@ -56,6 +56,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     outputs.add_argument(
         "--tolerance", type=int, metavar="N", help="accepted when comparing (default 0)"
     )
+    outputs.add_argument(
+        "--compare", choices=("first", "pairwise"), default="first",
+        help="compare every runner with the first, or with every other (default first)",
+    )  # fmt: skip
     outputs.add_argument("--warm-up", type=int, metavar="N", help="frames left out of statistics")
     outputs.add_argument("--json", action="store_true", help="print JSON")
     hardware = parser.add_argument_group("hardware")
@@ -93,9 +97,9 @@ def run(arguments: argparse.Namespace) -> int:
     # what cannot be written must be known before the board has worked for an hour
     folder = _open_folder(work) if arguments.output_dir is not None else None
     results = {name: _run_one(work, name) for name in names}
-    comparisons = _compare(results, arguments.tolerance)
+    comparisons = _compare(results, arguments)
     if folder is not None:
-        _store(work, folder, results, comparisons)
+        _store(work, folder, results, comparisons.by_pair)
     place = folder.path if folder else None
     if arguments.json:
         print_json(_to_json(work, results, comparisons, place))
@@ -103,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_report(work.program, results, comparisons, arguments.warm_up)
         if place is not None:
             say(f"results in {place}")
-    return 0 if all(item.equal for item in comparisons.values()) else 1
+    return 0 if comparisons.equal else 1
 
 
 def _checked_address(arguments: argparse.Namespace) -> str | None:
@@ -169,16 +173,10 @@ def _on_frame(name: str, *, quiet: bool) -> Callable[[int, int], None] | None:
     return show
 
 
-def _compare(results: dict[str, RunResult], tolerance: int) -> dict[str, Comparison]:
-    from hostrt.analysis.compare import compare_outputs
+def _compare(results: dict[str, RunResult], arguments: argparse.Namespace) -> Comparisons:
+    from hostrt.analysis.compare import compare_all
 
-    first, *others = results
-    return {
-        f"{first},{other}": compare_outputs(
-            results[first].outputs, results[other].outputs, tolerance=tolerance
-        )
-        for other in others
-    }
+    return compare_all(results, arguments.compare, arguments.tolerance)
 
 
 # -- results --------------------------------------------------------------------------------------
@@ -210,7 +208,7 @@ def _store(
 def _to_json(
     work: _Run,
     results: dict[str, RunResult],
-    comparisons: dict[str, Comparison],
+    comparisons: Comparisons,
     folder: Path | None,
 ) -> dict[str, object]:
     from hostrt.analysis.metrics import LatencyMetrics
@@ -231,7 +229,7 @@ def _to_json(
             }
             for name, result in results.items()
         },
-        "comparisons": {name: item.to_json() for name, item in comparisons.items()},
-        "equal": all(item.equal for item in comparisons.values()),
+        "comparisons": {name: item.to_json() for name, item in comparisons.by_pair.items()},
+        "equal": comparisons.equal,
         "folder": str(folder) if folder else None,
     }

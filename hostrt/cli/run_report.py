@@ -8,7 +8,7 @@ from hostrt.analysis.metrics import LatencyMetrics
 from hostrt.cli.output import print_table, say
 
 if TYPE_CHECKING:
-    from hostrt.analysis.compare import Comparison
+    from hostrt.analysis.compare import Comparisons
     from hostrt.program.model import Program
     from hostrt.runner.result import RunResult
 
@@ -18,7 +18,7 @@ _COLUMNS = ("min", "median", "p90", "p99", "max")
 def print_report(
     program: Program,
     results: dict[str, RunResult],
-    comparisons: dict[str, Comparison],
+    comparisons: Comparisons,
     warm_up: int,
 ) -> None:
     """Print what ran where, latencies and verdicts."""
@@ -32,12 +32,8 @@ def print_report(
         _print_latencies(result, warm_up)
         for item in result.notes:
             say(f"  note: {item}")
-    for pair, comparison in comparisons.items():
-        equal = f"equal within {comparison.tolerance}" if comparison.tolerance else "equal"
-        say(f"\n{pair}: {equal if comparison.equal else 'DIFFERENT'}")
-        for verdict in comparison.verdicts:
-            if not verdict.equal:
-                say(f"  {verdict.describe()}")
+    if comparisons.pairs:
+        say(f"\n{comparisons.describe()}")
 
 
 def _print_latencies(result: RunResult, warm_up: int) -> None:

@@ -17,7 +17,7 @@ from hostrt.program.model import Identity, Program, ProgramSource
 from hostrt.program.sidecar import choose_iospec, choose_salt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from firmware_protocol.femto import FemtoFile
@@ -80,11 +80,11 @@ def _describes(file: FemtoFile, program: Program) -> bool:
     return same_key and same_banks and _identity_of(file) == program.identity
 
 
-def femto_from_program(program: Program) -> bytearray:
-    """Write a `.femto` file; one that was read as `.femto` comes back byte for byte."""
+def femto_from_program(program: Program) -> Sequence[bytearray | memoryview]:
+    """Write a `.femto` file in pieces; one that was read comes back byte for byte."""
     identity = program.identity
     if program.femto is not None and _describes(program.femto, program):
-        return program.femto.to_bytearray()
+        return program.femto.to_pieces()
     io = femto_io_of(program.iospec or IOSpec({}, {}))
     encryption = program.encryption
     known_type = identity.model_type in [int(kind) for kind in ModelType]
@@ -100,7 +100,7 @@ def femto_from_program(program: Program) -> bytearray:
         sequences=io.sequences,
         userdata=identity.userdata,
     )
-    return build_femto(made, program.banks).to_bytearray()
+    return build_femto(made, program.banks).to_pieces()
 
 
 def _choose_chip(file: FemtoFile, path: Path, named: str | None) -> str:

@@ -21,6 +21,7 @@ from hostrt.program.prog_file import prog_from_program, prog_losses
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from hostrt.files import Contents
     from hostrt.program.model import Program
 
 FORMATS = ("femto", "zip", "prog", "folder")
@@ -71,7 +72,7 @@ def save_program(program: Program, path: str | Path, form: str | None) -> tuple[
     return tuple(_LOSSES[form](program))
 
 
-def _render(program: Program, target: Path, form: str) -> dict[Path, bytes | bytearray]:
+def _render(program: Program, target: Path, form: str) -> dict[Path, Contents]:
     if form == "femto":
         return {target: femto_from_program(program)}
     if form == "zip":
@@ -80,7 +81,7 @@ def _render(program: Program, target: Path, form: str) -> dict[Path, bytes | byt
         return {target / name: data for name, data in members_of(program).items()}
     a, d = prog_from_program(program)
     stem = target.name[:-2] if target.name.lower().endswith(("_a", "_d")) else target.name
-    files: dict[Path, bytes | bytearray] = {
+    files: dict[Path, Contents] = {
         target.with_name(f"{stem}_A"): a,
         target.with_name(f"{stem}_D"): d,
     }
@@ -90,7 +91,7 @@ def _render(program: Program, target: Path, form: str) -> dict[Path, bytes | byt
     return files
 
 
-def _refuse_strangers(folder: Path, files: Mapping[Path, bytes | bytearray]) -> None:
+def _refuse_strangers(folder: Path, files: Mapping[Path, Contents]) -> None:
     """Refuse a folder that holds memory images of another program: they would be read too."""
     strangers = (
         [name for name in image_names(folder) if folder / name not in files]

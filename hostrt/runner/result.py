@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+_Value = TypeVar("_Value", bound=np.generic)
 
 Clock = Literal["device", "wire", "host", "end_to_end"]
 """Who measured a latency: the chip's own counter, the link, the host's share, or all together."""
@@ -114,30 +116,39 @@ class RunResult:
         metrics: raw measurements.
         provenance: where they come from.
         notes: what a user should know, one sentence each.
+        internals: internal variable -> read-only (T, ...) values after each frame, in graph order;
+            empty unless a runner was asked for them.
     """
 
     outputs: Mapping[str, NDArray[np.signedinteger]]
     metrics: RunMetrics
     provenance: Provenance
     notes: tuple[str, ...] = ()
+    internals: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        frozen = {}
-        for name, array in self.outputs.items():
-            if array.ndim == 0 or len(array) > self.metrics.n_frames:
-                raise UsageError(
-                    f"output {name!r}: shape {array.shape}, expected at most "
-                    f"{self.metrics.n_frames} frames"
-                )
-            view = array.view()
-            view.flags.writeable = False
-            frozen[name] = view
-        object.__setattr__(self, "outputs", frozen)
+        n_frames = self.metrics.n_frames
+        object.__setattr__(self, "outputs", _read_only("output", self.outputs, n_frames))
+        object.__setattr__(self, "internals", _read_only("variable", self.internals, n_frames))
 
     @property
     def simulated(self) -> bool:
         """Whether this comes from a simulation."""
         return self.provenance.simulated
+
+
+def _read_only(
+    what: str, arrays: Mapping[str, NDArray[_Value]], n_frames: int
+) -> dict[str, NDArray[_Value]]:
+    views = {}
+    for name, array in arrays.items():
+        if array.ndim == 0 or len(array) > n_frames:
+            raise UsageError(
+                f"{what} {name!r}: shape {array.shape}, expected at most {n_frames} frames"
+            )
+        views[name] = array.view()
+        views[name].flags.writeable = False
+    return views
 
 
 def _check_length(what: str, array: NDArray[np.generic], n_frames: int) -> None:
