@@ -143,6 +143,9 @@ def _regions(geometry: BankGeometry) -> list[_Region]:
     return sorted(regions, key=lambda region: region.base)
 
 
+_regions_by_chip: dict[str, list[_Region]] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class PlacedPages:
     """What the pages of a file put into the memories.
@@ -163,7 +166,9 @@ def place_pages(pages: PageTable, geometry: BankGeometry) -> PlacedPages:
 
     Pages outside all banks are left out and reported; where pages overlap the later one counts.
     """
-    regions = _regions(geometry)
+    if geometry.name not in _regions_by_chip:
+        _regions_by_chip[geometry.name] = _regions(geometry)
+    regions = _regions_by_chip[geometry.name]
     bases = np.array([region.base for region in regions], dtype=np.int64)
     sizes = np.array([region.n_words for region in regions], dtype=np.int64)
     lengths = pages.lengths.astype(np.int64)
@@ -236,7 +241,8 @@ def _fill(
         memory[tail : tail + last] = words[end - 1, :last]
     memory.flags.writeable = False  # so that banks share it instead of copying
     dwords = memory.view("<u8").astype(np.uint64, copy=False)
-    return np.split(dwords, (np.cumsum(room) // 2)[:-1])
+    cuts = [0, *(np.cumsum(room) // 2).tolist()]
+    return [dwords[start:end] for start, end in pairwise(cuts)]
 
 
 def _banks_of(region: _Region, words: DWords, geometry: BankGeometry) -> list[BankImage]:
