@@ -1,0 +1,89 @@
+"""Batches of random models, their files, and what both sides make of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tests.fqir.write_model import write_model
+from tests.peer import fqir_control, fqir_elementwise, fqir_structure
+from tests.peer.fqir_sketch import Case, Sketch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from hostrt.fqir.graph import Array
+    from tests.peer.fqir_calls import FqirPeer
+
+DRAWS = fqir_elementwise.DRAWS | fqir_structure.DRAWS | fqir_control.DRAWS
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the reference made of a case.
+
+    Attributes:
+        case: the case.
+        path: its file.
+        frames: outputs per frame, as far as it came.
+        error: why it came no further, "" when it ran to the end.
+    """
+
+    case: Case
+    path: Path
+    frames: list[list[Array]]
+    error: str
+
+
+def single(opname: str, seed: int) -> Case:
+    """Give a model around one node of an operator."""
+    s = Sketch(np.random.default_rng([seed, *opname.encode()]))
+    DRAWS[opname](s)
+    return s.case(f"{opname or 'inline'}/{seed}", s.known + s.states)
+
+
+def mixture(seed: int) -> Case:
+    """Give a model of several nodes that work on each other's results."""
+    s = Sketch(np.random.default_rng([seed, 0]), reuse=0.7, extreme=0.02)
+    for _ in range(s.whole(3, 12)):
+        s.choose(*DRAWS.values())(s)
+    return s.case(f"mixture/{seed}", s.known + s.states)
+
+
+def write_cases(cases: Iterable[Case], folder: Path) -> Iterator[tuple[Case, Path]]:
+    """Write the models of cases."""
+    for number, case in enumerate(cases):
+        yield case, write_model(case.root, folder / f"case_{number}.pt")
+
+
+def ask(peer: FqirPeer, cases: Iterable[Case], folder: Path, **more: Any) -> list[Answer]:
+    """Let the reference run cases, all in one job."""
+    written = list(write_cases(cases, folder))
+    inputs, outputs = folder / "inputs.npz", folder / "outputs.npz"
+    models: list[dict[str, Any]] = []
+    arrays: dict[str, Array] = {}
+    for number, (case, path) in enumerate(written):
+        prefix = f"m{number}_"
+        models.append({"path": str(path), "prefix": prefix, **more})
+        arrays |= {f"{prefix}i{i}": array for i, array in enumerate(case.inputs)}
+    np.savez(inputs, allow_pickle=False, **arrays)
+    answer = peer.call("run", models=models, inputs=str(inputs), outputs=str(outputs))
+    assert not answer["error"], answer["error"]
+    answers = []
+    with np.load(outputs) as found:
+        for number, ((case, path), result) in enumerate(
+            zip(written, answer["results"], strict=True)
+        ):
+            frames = [
+                _in_order(found, f"m{number}_o", t, len(case.root.outputs))
+                for t in range(result["n_frames"])
+            ]
+            answers.append(Answer(case, path, frames, result["error"]))
+    return answers
+
+
+def _in_order(found: Any, prefix: str, frame: int, count: int) -> list[Array]:
+    return [found[f"{prefix}{k}_{frame}"] for k in range(count)]

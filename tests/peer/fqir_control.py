@@ -1,0 +1,178 @@
+"""Random loops, strided sub-graphs, conditionals and inline graphs, with random nodes in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hostrt.fqir.graph import Graph, Tensor
+from tests.peer import fqir_elementwise, fqir_structure
+
+if TYPE_CHECKING:
+    from tests.peer.fqir_elementwise import Draw
+    from tests.peer.fqir_sketch import Shape, Sketch
+
+
+def simple(s: Sketch, n_nodes: int) -> None:
+    """Add nodes of any operator without sub-graphs."""
+    draws = [*fqir_elementwise.DRAWS.values(), *fqir_structure.DRAWS.values()]
+    for _ in range(n_nodes):
+        s.choose(*draws)(s)
+
+
+def _bound(s: Sketch, shape: Shape) -> Tensor:
+    """Give a tensor that is an input of a nested graph."""
+    return Tensor(s.name("b"), "fqint16", shape, 0)
+
+
+def _result(s: Sketch, shape: Shape) -> Tensor:
+    """Make a value of this shape out of what is known."""
+    x, y = s.operand(shape), s.operand(shape)
+    opname = s.choose("vvadd", "vvsub", "vvmax", "vvmul", "copy", "relu")
+    if opname in ("copy", "relu"):
+        return s.add(opname, {"x": x}, shape)[0]
+    constants: dict[str, Any] = {}
+    if opname == "vvmul":
+        constants = {"shamt_bwred": s.whole(-8, 0), "bw": 16}
+    elif opname != "vvmax":
+        constants = {"shamt_x": 0, "shamt_y": 0, "shamt_bwred": 0, "bw": s.bits()}
+        constants |= {"bw_x": 16, "bw_y": 16}
+    return s.add(opname, {"x": x, "y": y}, shape, **constants)[0]
+
+
+def loop(s: Sketch) -> list[Tensor]:
+    """Every kind of argument, both directions, several block sizes."""
+    n_iter = s.whole(1, 4)
+    n_recurse, n_sliced, n_scope = s.whole(0, 2), s.whole(0, 2), s.whole(0, 2)
+    n_concat, n_final = s.choose((1, 0), (0, 1), (1, 1), (2, 1), (1, 2), (0, 0))
+    tails = [s.choose((), (), (2,)) for _ in range(n_sliced)]
+    blocks = [s.whole(1, 3) for _ in range(n_sliced)]
+    recurse = [s.operand(s.shape(1)) for _ in range(n_recurse)]
+    spare = s.choose(0, 0, 0, 1)
+    sliced = [
+        s.operand((n_iter * block + spare, *tail))
+        for block, tail in zip(blocks, tails, strict=True)
+    ]
+    scope = [s.operand(s.shape(1)) for _ in range(n_scope)]
+    slices = [(block, *tail) for block, tail in zip(blocks, tails, strict=True)]
+    shapes = [*[t.shape for t in recurse], *slices, *[t.shape for t in scope]]
+    body = Graph(s.name("loop_body"), [_bound(s, shape) for shape in shapes])
+    concat_shapes = [s.shape(1) for _ in range(n_concat)]
+    with s.inside(body):
+        simple(s, s.whole(0, 2))
+        if s.chance(0.2):
+            s.choose(loop, conditional, strided)(s)
+        wanted = [t.shape for t in recurse] + concat_shapes
+        results = [_result(s, shape) for shape in wanted]
+        body.outputs = results + [s.choose(*s.known or results) for _ in range(n_final)]
+        if n_final and not s.known:
+            body.outputs = results + [_result(s, (2,)) for _ in range(n_final)]
+    inputs = {f"x_recurse_{i}": t for i, t in enumerate(recurse)}
+    inputs |= {f"x_sliced_{i}": t for i, t in enumerate(sliced)}
+    inputs |= {f"x_scope_{i}": t for i, t in enumerate(scope)}
+    finals = [t.shape for t in body.outputs[n_recurse + n_concat :]]
+    constants = {
+        "n_iter": n_iter,
+        "n_recurse": n_recurse,
+        "n_sliced": n_sliced,
+        "n_scope": n_scope,
+        "n_concat": n_concat,
+        "n_final": n_final,
+        "block_size_sliced": tuple(blocks),
+        "reverse_sliced": tuple(s.chance(0.5) for _ in blocks),
+        "reverse_concat": tuple(s.chance(0.5) for _ in range(n_concat)),
+    }
+    joined = [(n_iter * shape[0], *shape[1:]) for shape in concat_shapes]
+    return s.add("loop", inputs, *joined, *finals, subgraphs={"body": body}, **constants)
+
+
+def _branch(s: Sketch, kind: str, given: list[Tensor], shapes: list[Shape]) -> Graph:
+    body = Graph(s.name(kind), [_bound(s, tensor.shape) for tensor in given])
+    with s.inside(body):
+        simple(s, s.whole(0, 2))
+        if s.states and s.chance(0.4):
+            target = s.choose(*s.states)
+            s.node("assign", {"y": target, "x": _result(s, target.shape)}, [])
+        body.outputs = [_result(s, shape) for shape in shapes]
+    return body
+
+
+def strided(s: Sketch) -> list[Tensor]:
+    """Runs every n-th frame; its outputs have defaults in between."""
+    n = s.whole(1, 4)
+    counter = s.counter()
+    given = [s.operand() for _ in range(s.whole(0, 2))]
+    shapes = [s.shape(1) for _ in range(s.whole(1, 2))]
+    defaults = [s.operand(shape) for shape in shapes]
+    body = _branch(s, "strided_body", given, shapes)
+    inputs = {"counter": counter} | {f"input_{i}": t for i, t in enumerate(given)}
+    inputs |= {f"default_output_{i}": t for i, t in enumerate(defaults)}
+    constants = {
+        "n": n,
+        "k": s.whole(0, n - 1),
+        "num_inputs": len(given),
+        "num_outputs": len(shapes),
+    }
+    return s.add("strided_subgraph", inputs, *shapes, subgraphs={"body": body}, **constants)
+
+
+def conditional(s: Sketch) -> list[Tensor]:
+    """One branch or the other."""
+    condition = s.operand((s.choose(1, 1, 3),))
+    if s.chance(0.5):
+        (condition,) = s.add("gt0", {"x": condition}, condition.shape, bw=8)
+    given = [s.operand() for _ in range(s.whole(0, 2))]
+    shapes = [s.shape(1) for _ in range(s.whole(1, 2))]
+    subgraphs = {name: _branch(s, f"branch_{name}", given, shapes) for name in ("true", "false")}
+    inputs = {"condition": condition} | {f"input_{i}": t for i, t in enumerate(given)}
+    constants = {"num_inputs": len(given), "num_outputs": len(shapes)}
+    return s.add("conditional", inputs, *shapes, subgraphs=subgraphs, **constants)
+
+
+def inline(s: Sketch) -> list[Tensor]:
+    """A graph without an operator; surplus inputs and outputs are left alone."""
+    given = [s.operand() for _ in range(s.whole(0, 3))]
+    shapes = [s.shape(1) for _ in range(s.whole(1, 3))]
+    body = _branch(s, "inline_body", given, shapes)
+    if body.inputs and s.chance(0.2):
+        surplus = body.inputs.pop()
+        s.scopes.append(body)
+        body.parameters.append(Tensor(surplus.name, "fqint16", surplus.shape, 0, _zeros(surplus)))
+        s.scopes.pop()
+    if len(body.outputs) > 1 and s.chance(0.3):
+        shapes.pop()
+    made = [Tensor(s.name("x"), "fqint16", shape, 0) for shape in shapes]
+    s.node("", {f"x{i}": t for i, t in enumerate(given)}, made, subgraphs={"body": body})
+    return made
+
+
+def _zeros(tensor: Tensor) -> Any:
+    import numpy as np
+
+    return np.zeros(tensor.shape, np.int32)
+
+
+def feedback(s: Sketch) -> list[Tensor]:
+    """A tensor is read before it is written, and a name that several tensors have."""
+    shape = s.shape(1)
+    late = s.state(shape)
+    first = s.add("copy", {"x": late}, shape)
+    twin = Tensor(late.name, "fqint16", shape, 0)
+    s.node("vvmax", {"x": s.operand(shape), "y": first[0]}, [twin])
+    return [*first, *s.add("relu", {"x": late}, shape)]
+
+
+def quantize(s: Sketch) -> list[Tensor]:
+    """Integers pass when they are in range."""
+    x = s.input(s.shape(), 8)
+    return s.add("quantize", {"x": x}, x.shape, quanta=s.whole(-15, 2), bw=s.choose(8, 8, 8, 4))
+
+
+DRAWS: dict[str, Draw] = {
+    "loop": loop,
+    "strided_subgraph": strided,
+    "conditional": conditional,
+    "": inline,
+    "feedback": feedback,
+    "quantize": quantize,
+}
+"""How to draw each kind of nested graph."""

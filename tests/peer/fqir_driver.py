@@ -1,0 +1,201 @@
+"""Runs in the peer's interpreter: jobs on FQIR files, a line of JSON each, answered by a line each.
+
+The vendor's toolkit is used through its public calls alone. A job has `do` and what its function
+below takes; arrays travel in `.npz` files. Models and inputs are kept by path once they are read.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import statistics
+import sys
+import time
+import warnings
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def main() -> None:
+    """Answer jobs until there are no more; what the vendor prints goes to standard error."""
+    answer_to = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    # only types and messages of failures are of interest, not the vendor's lines of code
+    sys.tracebacklimit = 0
+    sys.unraisablehook = lambda _: None
+    warnings.simplefilter("ignore")
+    for line in sys.stdin:
+        job = json.loads(line)
+        with Failure() as failure:
+            answer = JOBS[job.pop("do")](**job)
+        answer = {"error": failure.text} if failure.text else {"error": "", **answer}
+        answer_to.write(json.dumps(answer) + "\n")
+        answer_to.flush()
+    os._exit(0)
+
+
+class Failure:
+    """Stops whatever the vendor's code raises.
+
+    Attributes:
+        text: type and message of what was raised, "" when nothing was.
+    """
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def __enter__(self) -> Failure:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> bool:
+        if kind is None or not issubclass(kind, Exception):
+            return False
+        self.text = f"{kind.__name__}: {error}"[:500]
+        return True
+
+
+def start(native: str = "") -> dict[str, Any]:
+    """Import the toolkit.
+
+    Args:
+        native: folder of its compiled backend, "" for none.
+
+    Returns:
+        `import_s`, and whether there is a compiled backend.
+    """
+    for name in THREAD_VARIABLES:
+        os.environ[name] = "1"
+    started = time.perf_counter()
+    fmot = importlib.import_module("fmot")
+    seconds = time.perf_counter() - started
+    fqir = importlib.import_module("fmot.fqir")
+    importlib.import_module("torch").set_num_threads(1)
+    if native:
+        fqir.__path__.append(native)
+        fqir.maybe_register_cpp_backend()
+    has_native = bool(fqir.is_runtime_backend_available("cpp"))
+    return {"import_s": seconds, "native": has_native, "version": str(fmot.__version__)}
+
+
+@cache
+def graph(path: str) -> Any:
+    """Load a file."""
+    return importlib.import_module("fmot").load(path)
+
+
+@cache
+def runtime(path: str, backend: str) -> Any:
+    """Give the vendor's runtime of the integer program."""
+    return graph(path).subgraphs["ARITH"].compile_runtime(backend=backend)
+
+
+def fresh_state(path: str) -> dict[str, Any]:
+    """Run INIT."""
+    init = graph(path).subgraphs.get("INIT")
+    return {} if init is None else dict(init.run(return_objs=True)[1])
+
+
+@cache
+def frames(inputs: str, prefix: str) -> list[list[Any]]:
+    """Read `{prefix}i0`, `i1`, ...: inputs per frame."""
+    numpy = importlib.import_module("numpy")
+    with numpy.load(inputs) as file:
+        count = sum(name.startswith(f"{prefix}i") for name in file.files)
+        arrays = [file[f"{prefix}i{i}"] for i in range(count)]
+    return [[array[t] for array in arrays] for t in range(len(arrays[0]))]
+
+
+def run(models: list[dict[str, Any]], inputs: str, outputs: str) -> dict[str, Any]:
+    """Run models frame by frame from their initial state.
+
+    Args:
+        models: `path`, `prefix` of its arrays in both files, `backend`.
+        inputs: file with `{prefix}i{k}`: (T, *shape).
+        outputs: file to write, `{prefix}o{k}_{t}`: the k-th output of frame t.
+
+    Returns:
+        `results`: per model `error` ("" or type and message) and `n_frames` that gave results.
+    """
+    for kept in (graph, runtime, frames):
+        kept.cache_clear()
+    numpy = importlib.import_module("numpy")
+    found: dict[str, Any] = {}
+    results = []
+    for model in models:
+        prefix = model["prefix"]
+        rows, error = run_one(model["path"], frames(inputs, prefix), model.get("backend", "python"))
+        for t, row in enumerate(rows):
+            found |= {f"{prefix}o{k}_{t}": numpy.asarray(value) for k, value in enumerate(row)}
+        results.append({"error": error, "n_frames": len(rows)})
+    numpy.savez(outputs, **found)
+    return {"results": results}
+
+
+def run_one(path: str, steps: list[list[Any]], backend: str) -> tuple[list[list[Any]], str]:
+    """Run one model until it ends or fails."""
+    rows: list[list[Any]] = []
+    with Failure() as failure:
+        program, state = runtime(path, backend), fresh_state(path)
+        for step in steps:
+            result, state = program.run(*step, state=state, return_objs=True)
+            rows.append(list(result) if isinstance(result, (tuple, list)) else [result])
+    return rows, failure.text
+
+
+def sequence(path: str, inputs: str, outputs: str, backend: str = "python") -> dict[str, Any]:
+    """Run a whole sequence through the main graph; times of it, and its outputs as (T, *shape)."""
+    numpy = importlib.import_module("numpy")
+    axis = graph(path).unbind_dim or 0
+    arrays = [numpy.stack(column, axis) for column in zip(*frames(inputs, ""), strict=True)]
+    started = time.perf_counter()
+    result = graph(path).run(*arrays, backend=backend)
+    seconds = time.perf_counter() - started
+    results = result if isinstance(result, (tuple, list)) else [result]
+    numpy.savez(outputs, **{f"o{k}": numpy.moveaxis(v, axis, 0) for k, v in enumerate(results)})
+    return {"seconds": seconds}
+
+
+def frame_seconds(path: str, inputs: str, backend: str = "python") -> dict[str, Any]:
+    """Time every frame; `median_s`, and `total_s` of all."""
+    steps = frames(inputs, "")
+    program, state = runtime(path, backend), fresh_state(path)
+    seconds = []
+    for step in steps:
+        started = time.perf_counter()
+        _, state = program.run(*step, state=state, return_objs=True)
+        seconds.append(time.perf_counter() - started)
+    return {"median_s": statistics.median(seconds), "total_s": sum(seconds)}
+
+
+def load_seconds(path: str) -> dict[str, Any]:
+    """Time loading a file."""
+    graph.cache_clear()
+    started = time.perf_counter()
+    graph(path)
+    return {"seconds": time.perf_counter() - started}
+
+
+def build(kind: str, path: str, seed: int = 0) -> dict[str, Any]:
+    """Make a model with the toolkit's own means and save it; see `fqir_builders`."""
+    made: dict[str, Any] = importlib.import_module("fqir_builders").build(kind, path, seed)
+    return made
+
+
+JOBS: dict[str, Callable[..., dict[str, Any]]] = {
+    "start": start,
+    "run": run,
+    "sequence": sequence,
+    "frame_seconds": frame_seconds,
+    "load_seconds": load_seconds,
+    "build": build,
+}
+
+if __name__ == "__main__":
+    main()
