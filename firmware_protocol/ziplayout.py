@@ -23,6 +23,8 @@ _END = struct.Struct("<4sHHHHIIH")
 _CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
 _LOCAL = struct.Struct("<4sHHHHHIIIHH")
 _DESCRIPTOR = struct.Struct("<III")
+_LARGE_END = struct.Struct("<4sQHHIIQQQQ")
+_LARGE_LOCATOR = struct.Struct("<4sIQI")
 _END_MARK, _CENTRAL_MARK, _LOCAL_MARK, _DESCRIPTOR_MARK = (
     b"PK\x05\x06",
     b"PK\x01\x02",
@@ -30,6 +32,7 @@ _END_MARK, _CENTRAL_MARK, _LOCAL_MARK, _DESCRIPTOR_MARK = (
     b"PK\x07\x08",
 )
 _ENCRYPTED, _DESCRIBED_LATER, _PATCHED, _STRONG, _MASKED = 0x1, 0x8, 0x20, 0x40, 0x2000
+_LARGE_END_MARK, _LARGE_LOCATOR_MARK = b"PK\x06\x06", b"PK\x06\x07"
 _MAX_COMMENT = 0xFFFF
 _TYPE_BITS = {
     0: None,
@@ -128,9 +131,30 @@ def _find_directory(data: bytes, file: str) -> _Directory:
         raise ArchiveUnsupportedError(file, at, "a ZIP64 archive", "one below 4 GiB, 65535 members")
     if disk or first_disk or here != count:
         raise ArchiveUnsupportedError(file, at, "a part of a split archive", "a whole one")
-    if start + size != at:
-        raise FormatError(file, at, f"a directory up to 0x{start + size:x}", f"0x{at:x}")
-    return _Directory(start, at, count)
+    end = start + size
+    if end != at and not _is_repeated_large(data, end, at, (count, size, start)):
+        raise FormatError(file, at, f"a directory up to 0x{end:x}", f"0x{at:x}")
+    return _Directory(start, end, count)
+
+
+def _is_repeated_large(data: bytes, at: int, stop: int, declared: tuple[int, int, int]) -> bool:
+    """Say whether a ZIP64 end record and its locator fill the gap and only repeat `declared`.
+
+    Some writers put them into every archive; what they say is not needed then.
+    """
+    if stop - at != _LARGE_END.size + _LARGE_LOCATOR.size:
+        return False
+    mark, length, _, _, disk, first_disk, here, *same = _LARGE_END.unpack_from(data, at)
+    locator = _LARGE_LOCATOR.unpack_from(data, at + _LARGE_END.size)
+    return (mark, length, disk, first_disk, here, tuple(same), locator) == (
+        _LARGE_END_MARK,
+        _LARGE_END.size - 12,
+        0,
+        0,
+        declared[0],
+        declared,
+        (_LARGE_LOCATOR_MARK, 0, at, 1),
+    )
 
 
 def _end_records(data: bytes) -> list[int]:
