@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from firmware_protocol.sequences import SequenceRuleError, SequenceTracker
 from hostrt.errors import FrameError, SequenceError, UsageError
 from hostrt.frames.frames import normalize_inputs
-from hostrt.runner.plan import make_plan
 from hostrt.runner.rounds import rounds_of
 
 if TYPE_CHECKING:
@@ -18,12 +17,40 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-    from hostrt.frames.frames import FrameInputs, Frames
-    from hostrt.program.model import Program
+    from firmware_protocol.iospec import IOSpec
+    from hostrt.frames.frames import FrameInputs, Frames, VectorSpec
     from hostrt.runner.result import RunResult
     from hostrt.runner.rounds import Round
 
 _Self = TypeVar("_Self", bound="BaseRunner")
+
+
+class Port(Protocol):
+    """One input or output of a model."""
+
+    @property
+    def spec(self) -> VectorSpec:
+        """What its vectors look like."""
+
+
+class ModelIo(Protocol):
+    """Inputs and outputs of a model, whatever its representation."""
+
+    @property
+    def iospec(self) -> IOSpec:
+        """The I/O specification, sequences included."""
+
+    @property
+    def inputs(self) -> Mapping[str, Port]:
+        """Inputs by name, latched ones first."""
+
+    @property
+    def outputs(self) -> Mapping[str, Port]:
+        """Outputs by name."""
+
+    @property
+    def input_specs(self) -> tuple[VectorSpec, ...]:
+        """Descriptions of the inputs, latched ones first."""
 
 
 class BaseRunner(ABC):
@@ -35,19 +62,28 @@ class BaseRunner(ABC):
 
     Attributes:
         name: registered name of the runner.
-        program: what it runs.
     """
 
     name = "base"
 
-    def __init__(self, program: Program) -> None:
-        self._take(program)
+    def __init__(self) -> None:
         self._ready = False
-
-    def _take(self, program: Program) -> None:
-        self.program = program
-        self.plan = make_plan(program)
         self._tracker = SequenceTracker(self.plan.iospec)
+
+    @property
+    @abstractmethod
+    def plan(self) -> ModelIo:
+        """Inputs and outputs of what it runs."""
+
+    @property
+    @abstractmethod
+    def sha256(self) -> str:
+        """Hash of what it runs, as results name it."""
+
+    @property
+    @abstractmethod
+    def chip(self) -> str:
+        """Chip that what it runs was made for, "" when it is for none in particular."""
 
     # -- life cycle -----------------------------------------------------------------------------
 
@@ -178,7 +214,7 @@ class BaseRunner(ABC):
     def _rounds(self, frames: Frames) -> list[Round]:
         """Give the rounds of a run, all before anything is sent: it may be against the rules."""
         tracker = self._tracker.copy()
-        rounds = list(rounds_of(self.plan, frames, tracker))
+        rounds = list(rounds_of(self.plan.iospec, frames, tracker))
         self._tracker = tracker
         return rounds
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hostrt.program.model import Program
-from hostrt.runner.base import BaseRunner
+from hostrt.runner.program_runner import ProgramRunner
 from hostrt.runner.result import Provenance, RunMetrics, RunResult
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hostrt.frames.frames import Frames
 
 
-class DummyRunner(BaseRunner):
+class DummyRunner(ProgramRunner):
     """Answers zeros of the declared shapes and obeys the model's sequences."""
 
     name = "dummy"

@@ -19,7 +19,7 @@ from hostrt.errors import BadStatus, HostrtError, LinkCorrupt, UsageError
 from hostrt.frames.frames import frame_length
 from hostrt.program.builtin import LOOPBACK
 from hostrt.program.model import InstructionSet, Program
-from hostrt.runner.base import BaseRunner
+from hostrt.runner.program_runner import ProgramRunner
 from hostrt.runner.result import Provenance, RunMetrics, RunResult
 from hostrt.runner.target import check_instruction_set, choose_board, open_for
 from hostrt.transport.url import chip_in
@@ -67,7 +67,7 @@ class _Collected:
             times[frame] = seconds if np.isnan(times[frame]) else times[frame] + seconds
 
 
-class HwRunner(BaseRunner):
+class HwRunner(ProgramRunner):
     """Runs frames through a board.
 
     `reset` boots the board and loads the program; `finish` closes a board that the runner opened

@@ -11,9 +11,9 @@ from hostrt.errors import SequenceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from firmware_protocol.iospec import IOSpec
     from firmware_protocol.sequences import SequenceTracker
     from hostrt.frames.frames import Frames
-    from hostrt.runner.plan import IoPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Round:
     due: tuple[str, ...]
 
 
-def rounds_of(plan: IoPlan, frames: Frames, tracker: SequenceTracker) -> Iterator[Round]:
+def rounds_of(iospec: IOSpec, frames: Frames, tracker: SequenceTracker) -> Iterator[Round]:
     """Give the rounds of a run.
 
     A simple model has one round per frame. Models with several sequences, or with rate changes,
@@ -39,7 +39,7 @@ def rounds_of(plan: IoPlan, frames: Frames, tracker: SequenceTracker) -> Iterato
     inputs may come again.
 
     Args:
-        plan: inputs and outputs.
+        iospec: the model's sequences.
         frames: what is to be sent.
         tracker: what was sent before; afterwards what was sent altogether.
 
@@ -54,7 +54,7 @@ def rounds_of(plan: IoPlan, frames: Frames, tracker: SequenceTracker) -> Iterato
                 tracker.send([name])
                 waiting.append(name)
                 due = tuple(tracker.due)
-                if due and (not plan.iospec.is_simple or name == names[-1]):
+                if due and (not iospec.is_simple or name == names[-1]):
                     tracker.receive()
                     yield Round(index, tuple(waiting), due)
                     waiting = []

@@ -117,8 +117,8 @@ class RunnerContract:
         """Runner, program, chip, time; latencies only by known clocks and one per frame."""
         result = runner.run(self.frames(runner, self.n_frames), input_period_s=0.016)
         assert result.provenance.runner == runner.name
-        assert result.provenance.program_sha256 == runner.program.sha256
-        assert result.provenance.chip == runner.program.chip
+        assert result.provenance.program_sha256 == runner.sha256
+        assert result.provenance.chip == runner.chip
         assert result.provenance.started
         assert result.metrics.n_frames == self.n_frames
         assert result.metrics.input_period_s == 0.016
