@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hostrt.analysis.compare import Comparison, compare
+    from hostrt.analysis.compare import Comparison, compare, compare_all
     from hostrt.board.board import Board, open_board
     from hostrt.errors import HostrtError
     from hostrt.program.model import Program
@@ -26,6 +26,7 @@ __all__ = [
     "RunResult",
     "Runner",
     "compare",
+    "compare_all",
     "open_board",
 ]
 
@@ -37,6 +38,7 @@ _HOMES = {
     "RunResult": "hostrt.runner.result",
     "Runner": "hostrt.runner.factory",
     "compare": "hostrt.analysis.compare",
+    "compare_all": "hostrt.analysis.compare",
     "open_board": "hostrt.board.board",
 }
 

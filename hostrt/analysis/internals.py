@@ -55,6 +55,7 @@ class InternalsVerdict:
         only_a: variables that only the first side reports.
         only_b: variables that only the second side reports.
         remarks: (variable, why it was not compared, or not in all frames).
+        skipped: variables that both sides report in ways that cannot be compared.
     """
 
     compared: int
@@ -62,6 +63,7 @@ class InternalsVerdict:
     only_a: tuple[str, ...] = ()
     only_b: tuple[str, ...] = ()
     remarks: tuple[tuple[str, str], ...] = ()
+    skipped: int = 0
 
     @property
     def equal(self) -> bool:
@@ -76,8 +78,9 @@ class InternalsVerdict:
     def describe(self) -> str:
         """Say the verdict in one line."""
         if self.first is None:
-            left = len(self.only_a) + len(self.only_b)
-            more = f", {left} on one side only" if left else ""
+            alone = len(self.only_a) + len(self.only_b)
+            more = f", {alone} on one side only" if alone else ""
+            more += f", {self.skipped} not comparable" if self.skipped else ""
             return f"internals: {self.compared} variables compared, all equal{more}"
         return (
             f"first internal difference: {self.first.describe()}; "
@@ -89,6 +92,7 @@ class InternalsVerdict:
         return {
             "equal": self.equal,
             "compared": self.compared,
+            "skipped": self.skipped,
             "first": None if self.first is None else self.first.to_json(),
             "different": [item.to_json() for item in self.different],
             "only_a": list(self.only_a),
@@ -133,6 +137,7 @@ def compare_internals(a: Internals, b: Internals, tolerance: int) -> InternalsVe
         only_a=tuple(name for name in a if name not in b),
         only_b=tuple(name for name in b if name not in a),
         remarks=tuple(remarks),
+        skipped=sum(name in b for name in a) - compared,
     )
 
 
