@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
-from firmware_protocol.errors import FormatError
+from firmware_protocol.errors import FormatError, LocalMisuseError
 from firmware_protocol.metadata import Metadata, MetaVector, Padding
 from firmware_protocol.trees import as_int, as_list, as_map, as_named, as_text
 from firmware_protocol.yamltext import format_tree
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 INPUT = "input"
 OUTPUT = "output"
 _SECTIONS = ("complex_sequences", "simple_sequences", "inputs", "outputs")
-_PRECISIONS = (8, 16)
+PRECISIONS = (8, 16, 24)
+"""Bits of an element that a specification can name."""
+PACKED_PRECISIONS = (8, 16)
+"""Bits of an element that a 64-bit word holds a whole number of."""
 _WORD_BITS = 64
 _PLACES = ("length_64b_words", "pc", "core_id", "mailbox_id")
 
@@ -33,7 +36,7 @@ class Vector:
         key: name in sequences.
         varname: name on the wire.
         length: elements of the model's vector.
-        precision: bits per element, 8 or 16.
+        precision: bits per element, 8, 16 or 24.
         padded_length: elements on the wire; None before compilation.
         quantization: scale and zero point as found; None when absent.
         comments: free entries; None when absent.
@@ -59,9 +62,18 @@ class Vector:
 
     @property
     def words(self) -> int:
-        """64-bit words on the wire, as stated or else from the padded length."""
+        """64-bit words on the wire, as stated or else from the padded length.
+
+        Raises:
+            LocalMisuseError: elements of 24 bits, which have no form on the wire.
+        """
         if self.length_64b_words is not None:
             return self.length_64b_words
+        if self.precision not in PACKED_PRECISIONS:
+            raise LocalMisuseError(
+                f"{self.varname!r} has elements of {self.precision} bits, expected 8 or 16: "
+                "no 64-bit word holds a whole number of them"
+            )
         elements = self.length if self.padded_length is None else self.padded_length
         return -(-elements * self.precision // _WORD_BITS)
 
@@ -114,8 +126,15 @@ class IOSpec:
         return sum(bool(seq.outputs) for seq in self.sequences) <= 1 and max(counts, default=1) == 1
 
 
-def iospec_from_tree(tree: object, *, name: str = "iospec.yaml") -> IOSpec:
+def iospec_from_tree(
+    tree: object, *, name: str = "iospec.yaml", precisions: tuple[int, ...] = PRECISIONS
+) -> IOSpec:
     """Read what a YAML loader gave.
+
+    Args:
+        tree: maps, lists and scalars.
+        name: the file, for messages.
+        precisions: bits of an element that are allowed; `PACKED_PRECISIONS` for a program.
 
     Raises:
         FormatError: an unknown section, a missing key, a wrong type or range, a sequence that
@@ -131,6 +150,7 @@ def iospec_from_tree(tree: object, *, name: str = "iospec.yaml") -> IOSpec:
     simple = _read_sequences(top.get("simple_sequences"), "simple_sequences", name)
     mixed = _read_sequences(top.get("complex_sequences"), "complex_sequences", name)
     spec = IOSpec(inputs, outputs, simple, mixed)
+    _check_precisions(spec, precisions, name)
     _check_graph(spec, name)
     return spec
 
@@ -150,8 +170,6 @@ def _read_vector(key: str, entry: dict[str, object], kind: str, name: str) -> Ve
     _check_type(entry.pop("type"), kind, where, name)
     length = as_int(entry.pop("length"), f"{where}.length", name, least=1, most=2**31)
     precision = as_int(entry.pop("precision"), f"{where}.precision", name)
-    if precision not in _PRECISIONS:
-        raise FormatError(name, None, f"precision {precision} at {where}", "8 or 16")
     padded = _optional_int(entry, "padded_length", where, name)
     if padded is not None and padded < length:
         found = f"padded_length {padded} at {where}"
@@ -227,6 +245,14 @@ def _read_counts(value: object, where: str, name: str) -> dict[str, int]:
         str(key): as_int(count, f"{where}.{key}", name, least=1, most=2**31)
         for key, count in as_map(value, where, name).items()
     }
+
+
+def _check_precisions(spec: IOSpec, allowed: tuple[int, ...], name: str) -> None:
+    for section, vectors in (("inputs", spec.inputs), ("outputs", spec.outputs)):
+        for key, vector in vectors.items():
+            if vector.precision not in allowed:
+                found = f"precision {vector.precision} at {section}.{key}"
+                raise FormatError(name, None, found, " or ".join(map(str, allowed)))
 
 
 def _check_graph(spec: IOSpec, name: str) -> None:

@@ -18,7 +18,12 @@ from firmware_protocol.images import (
     used_banks,
     write_images,
 )
-from firmware_protocol.iospec import format_iospec, iospec_from_metadata, iospec_from_tree
+from firmware_protocol.iospec import (
+    PACKED_PRECISIONS,
+    format_iospec,
+    iospec_from_metadata,
+    iospec_from_tree,
+)
 from firmware_protocol.memory import MemoryKind
 from firmware_protocol.metadata import (
     Metadata,
@@ -187,7 +192,7 @@ def _read_metadata(images: ImageSet, path: Path, named: str | Path | None) -> Me
 def _iospec(members: Mapping[str, bytes], metadata: Metadata, path: Path) -> IOSpec:
     if IOSPEC_MEMBER in members:
         tree = load_yaml(members[IOSPEC_MEMBER], f"{path}:{IOSPEC_MEMBER}")
-        return iospec_from_tree(tree, name=IOSPEC_MEMBER)
+        return iospec_from_tree(tree, name=IOSPEC_MEMBER, precisions=PACKED_PRECISIONS)
     return iospec_from_metadata(metadata)
 
 

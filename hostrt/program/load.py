@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firmware_protocol.femto_layout import MAGIC
-from firmware_protocol.iospec import iospec_from_tree
+from firmware_protocol.iospec import PACKED_PRECISIONS, iospec_from_tree
 from firmware_protocol.metadata import metadata_from_tree
 from hostrt.chip.image import NOT_ENCRYPTED
 from hostrt.errors import ProgramNotFound, ProgramUnsupported, UsageError
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _PROG_NAME = re.compile(r"(?P<stem>.*?)(?P<side>_[AD])(?P<suffix>\.[^.]*)?", re.IGNORECASE)
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _GZIP_MAGIC = b"\x1f\x8b"
+_PICKLE_START = re.compile(rb"\x80[\x02-\x05]")
+_ZIP_DIRECTORY = 1 << 17  # bytes at the end of a zip that hold all names of a few members
 _TEXT_START = re.compile(rb"\s*(0[xX])?[0-9a-fA-F]{1,8}\s*(\n|\Z)")
 _SALT_LIMIT = 1 << 64
 
@@ -75,7 +77,7 @@ def read_iospec(path: str | Path) -> IOSpec:
     """Read an IOSpec YAML file."""
     data, name = read_source(Path(path), Budgets())
     with format_faults(name):
-        return iospec_from_tree(load_yaml(data, name), name=name)
+        return iospec_from_tree(load_yaml(data, name), name=name, precisions=PACKED_PRECISIONS)
 
 
 def read_metadata(path: str | Path) -> Metadata:
@@ -89,6 +91,11 @@ def _load_path(path: Path, options: LoadOptions) -> Program:
     if path.is_dir():
         return _load_folder(path, options)
     data, _ = read_source(path, Budgets())
+    if _is_fqir(data):
+        raise ProgramUnsupported(
+            f"{path} is an FQIR model, expected a compiled program",
+            hint="run it with --runners fqir, or look into it with: hostrt inspect FILE",
+        )
     if data.startswith(MAGIC):
         from hostrt.program.femto_file import program_from_femto
 
@@ -113,6 +120,13 @@ def _load_path(path: Path, options: LoadOptions) -> Program:
         )
     digests = Digests({path.name: data})
     return replace(program, source=replace(program.source, sha256=digests))
+
+
+def _is_fqir(data: bytes) -> bool:
+    """Tell a model from a program: it is a pickle, in a zip or on its own."""
+    if data.startswith(_ZIP_MAGIC):
+        return b"/data.pkl" in data[-_ZIP_DIRECTORY:]
+    return _PICKLE_START.match(data) is not None
 
 
 def _load_folder(path: Path, options: LoadOptions) -> Program:

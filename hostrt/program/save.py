@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from firmware_protocol.errors import LocalMisuseError
 from firmware_protocol.iospec import format_iospec
+from firmware_protocol.packing import elements_per_word
 from hostrt.errors import ProgramUnsupported, StorageError, UsageError
 from hostrt.files import make_folder, write_files
 from hostrt.program.femto_file import femto_from_program, femto_losses
@@ -73,6 +74,9 @@ def save_program(program: Program, path: str | Path, form: str | None) -> tuple[
 
 
 def _render(program: Program, target: Path, form: str) -> dict[Path, Contents]:
+    if program.iospec is not None:
+        for vector in (*program.iospec.inputs.values(), *program.iospec.outputs.values()):
+            elements_per_word(vector.precision)  # raises where no word can hold an element
     if form == "femto":
         return {target: femto_from_program(program)}
     if form == "zip":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from firmware_protocol.iospec import PACKED_PRECISIONS
 from firmware_protocol.packing import pack_elements, pad_elements, unpack_elements
 from firmware_protocol.stream import input_messages, split_output_frames
 from hostrt.errors import ProgramUnsupported
@@ -106,7 +107,8 @@ def make_plan(program: Program) -> IoPlan:
     """Make the plan of a program.
 
     Raises:
-        ProgramUnsupported: the program has no I/O specification, or one from before compilation.
+        ProgramUnsupported: the program has no I/O specification, or one from before compilation,
+            or vectors that no message to the chip can hold.
     """
     spec = program.iospec
     if spec is None:
@@ -119,7 +121,7 @@ def make_plan(program: Program) -> IoPlan:
     ordered = sorted(spec.inputs.items(), key=lambda item: item[0] not in latched)
     inputs = {
         name: InputPort(
-            _vector_spec(name, vector, name in latched),
+            _vector_spec(program, name, vector, name in latched),
             _placed(program, name, vector.pc),
             vector.core_id or 0,
             vector.words,
@@ -128,7 +130,7 @@ def make_plan(program: Program) -> IoPlan:
     }
     outputs = {
         name: OutputPort(
-            _vector_spec(name, vector, is_latched=False),
+            _vector_spec(program, name, vector, is_latched=False),
             _placed(program, name, vector.mailbox_id),
             vector.words,
         )
@@ -146,7 +148,12 @@ def make_plan(program: Program) -> IoPlan:
     return IoPlan(spec, inputs, outputs)
 
 
-def _vector_spec(name: str, vector: Vector, is_latched: bool) -> VectorSpec:
+def _vector_spec(program: Program, name: str, vector: Vector, is_latched: bool) -> VectorSpec:
+    if vector.precision not in PACKED_PRECISIONS:
+        raise ProgramUnsupported(
+            f"{program.source}: {name!r} has elements of {vector.precision} bits, expected 8 or 16",
+            hint="compile the model: that carries 24 bits as two vectors of 16 bits",
+        )
     padded = vector.padded_length if vector.padded_length is not None else vector.length
     return VectorSpec(name, vector.length, padded, vector.precision, is_latched)
 
