@@ -87,3 +87,10 @@ def ask(peer: FqirPeer, cases: Iterable[Case], folder: Path, **more: Any) -> lis
 
 def _in_order(found: Any, prefix: str, frame: int, count: int) -> list[Array]:
     return [found[f"{prefix}{k}_{frame}"] for k in range(count)]
+
+
+def nested_alike(kind: str, seed: int) -> Case:
+    """Give a model that has a sub-graph inside one of the same kind, which theirs cannot run."""
+    s = Sketch(np.random.default_rng([seed, *kind.encode()]))
+    outputs = fqir_control.nest_alike(s, kind)
+    return s.case(f"{kind} in {kind}/{seed}", outputs, defined_by_us=True)

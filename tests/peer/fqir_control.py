@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hostrt.fqir.graph import Graph, Tensor
 from tests.peer import fqir_elementwise, fqir_structure
 
@@ -44,6 +46,8 @@ def loop(s: Sketch) -> list[Tensor]:
     n_iter = s.whole(1, 4)
     n_recurse, n_sliced, n_scope = s.whole(0, 2), s.whole(0, 2), s.whole(0, 2)
     n_concat, n_final = s.choose((1, 0), (0, 1), (1, 1), (2, 1), (1, 2), (0, 0))
+    if n_recurse + n_concat + n_final == 0:
+        n_final = 1  # the reference cannot run a body without outputs
     tails = [s.choose((), (), (2,)) for _ in range(n_sliced)]
     blocks = [s.whole(1, 3) for _ in range(n_sliced)]
     recurse = [s.operand(s.shape(1)) for _ in range(n_recurse)]
@@ -57,15 +61,13 @@ def loop(s: Sketch) -> list[Tensor]:
     shapes = [*[t.shape for t in recurse], *slices, *[t.shape for t in scope]]
     body = Graph(s.name("loop_body"), [_bound(s, shape) for shape in shapes])
     concat_shapes = [s.shape(1) for _ in range(n_concat)]
-    with s.inside(body):
+    with s.inside(body, "loop"):
         simple(s, s.whole(0, 2))
-        if s.chance(0.2):
-            s.choose(loop, conditional, strided)(s)
+        nested(s)
         wanted = [t.shape for t in recurse] + concat_shapes
         results = [_result(s, shape) for shape in wanted]
-        body.outputs = results + [s.choose(*s.known or results) for _ in range(n_final)]
-        if n_final and not s.known:
-            body.outputs = results + [_result(s, (2,)) for _ in range(n_final)]
+        last = [s.choose(*s.known) if s.known else _result(s, (2,)) for _ in range(n_final)]
+        body.outputs = results + last
     inputs = {f"x_recurse_{i}": t for i, t in enumerate(recurse)}
     inputs |= {f"x_sliced_{i}": t for i, t in enumerate(sliced)}
     inputs |= {f"x_scope_{i}": t for i, t in enumerate(scope)}
@@ -85,10 +87,22 @@ def loop(s: Sketch) -> list[Tensor]:
     return s.add("loop", inputs, *joined, *finals, subgraphs={"body": body}, **constants)
 
 
+def nested(s: Sketch) -> None:
+    """Now and then add what has graphs of its own; the reference fails at some nestings."""
+    if s.chance(0.8) or len(s.kinds) > 3:
+        return
+    options = {"loop": loop, "inline": inline, "strided": strided, "conditional": conditional}
+    for kind in ("strided", "conditional"):
+        if kind in s.kinds:
+            del options[kind]
+    s.choose(*options.values())(s)
+
+
 def _branch(s: Sketch, kind: str, given: list[Tensor], shapes: list[Shape]) -> Graph:
-    body = Graph(s.name(kind), [_bound(s, tensor.shape) for tensor in given])
-    with s.inside(body):
+    body = Graph(s.name(f"{kind}_body"), [_bound(s, tensor.shape) for tensor in given])
+    with s.inside(body, kind):
         simple(s, s.whole(0, 2))
+        nested(s)
         if s.states and s.chance(0.4):
             target = s.choose(*s.states)
             s.node("assign", {"y": target, "x": _result(s, target.shape)}, [])
@@ -103,7 +117,7 @@ def strided(s: Sketch) -> list[Tensor]:
     given = [s.operand() for _ in range(s.whole(0, 2))]
     shapes = [s.shape(1) for _ in range(s.whole(1, 2))]
     defaults = [s.operand(shape) for shape in shapes]
-    body = _branch(s, "strided_body", given, shapes)
+    body = _branch(s, "strided", given, shapes)
     inputs = {"counter": counter} | {f"input_{i}": t for i, t in enumerate(given)}
     inputs |= {f"default_output_{i}": t for i, t in enumerate(defaults)}
     constants = {
@@ -122,7 +136,7 @@ def conditional(s: Sketch) -> list[Tensor]:
         (condition,) = s.add("gt0", {"x": condition}, condition.shape, bw=8)
     given = [s.operand() for _ in range(s.whole(0, 2))]
     shapes = [s.shape(1) for _ in range(s.whole(1, 2))]
-    subgraphs = {name: _branch(s, f"branch_{name}", given, shapes) for name in ("true", "false")}
+    subgraphs = {name: _branch(s, "conditional", given, shapes) for name in ("true", "false")}
     inputs = {"condition": condition} | {f"input_{i}": t for i, t in enumerate(given)}
     constants = {"num_inputs": len(given), "num_outputs": len(shapes)}
     return s.add("conditional", inputs, *shapes, subgraphs=subgraphs, **constants)
@@ -132,12 +146,11 @@ def inline(s: Sketch) -> list[Tensor]:
     """A graph without an operator; surplus inputs and outputs are left alone."""
     given = [s.operand() for _ in range(s.whole(0, 3))]
     shapes = [s.shape(1) for _ in range(s.whole(1, 3))]
-    body = _branch(s, "inline_body", given, shapes)
+    body = _branch(s, "inline", given, shapes)
     if body.inputs and s.chance(0.2):
         surplus = body.inputs.pop()
-        s.scopes.append(body)
-        body.parameters.append(Tensor(surplus.name, "fqint16", surplus.shape, 0, _zeros(surplus)))
-        s.scopes.pop()
+        zeros = np.zeros(surplus.shape, np.int32)
+        body.parameters.append(Tensor(surplus.name, "fqint16", surplus.shape, 0, zeros))
     if len(body.outputs) > 1 and s.chance(0.3):
         shapes.pop()
     made = [Tensor(s.name("x"), "fqint16", shape, 0) for shape in shapes]
@@ -145,10 +158,19 @@ def inline(s: Sketch) -> list[Tensor]:
     return made
 
 
-def _zeros(tensor: Tensor) -> Any:
-    import numpy as np
-
-    return np.zeros(tensor.shape, np.int32)
+def nest_alike(s: Sketch, kind: str) -> list[Tensor]:
+    """Add a node that holds one of its own kind, whose results matter."""
+    draw = {"strided_subgraph": strided, "conditional": conditional}[kind]
+    outer = draw(s)
+    node = s.scope.nodes[-1]
+    for body in node.subgraphs.values():
+        with s.inside(body, "inner"):
+            inner = draw(s)
+            shape = body.outputs[0].shape
+            flat = s.add("reshape", {"x": inner[0]}, (int(np.prod(inner[0].shape)),), shape=(-1,))
+            (total,) = s.add("sum", {"x": flat[0]}, (1,), dim=0, keepdim=True, shamt_bwred=0, bw=16)
+            body.outputs[0] = s.add("vvmax", {"x": total, "y": body.outputs[0]}, shape)[0]
+    return outer
 
 
 def feedback(s: Sketch) -> list[Tensor]:

@@ -49,6 +49,14 @@ class Sketch:
         frames: frames of input.
         reuse: chance that an operand is a value that exists already.
         extreme: chance of shifts, sizes and values far from what is usual.
+        arith: the program.
+        init: what makes its state.
+        data: content of its inputs.
+        known: tensors that later nodes may read.
+        states: tensors that live across frames.
+        scopes: nested graphs that are being drawn, innermost last.
+        kinds: the operators that they belong to.
+        count: names given so far.
     """
 
     random: np.random.Generator
@@ -61,6 +69,7 @@ class Sketch:
     known: list[Tensor] = field(default_factory=list)
     states: list[Tensor] = field(default_factory=list)
     scopes: list[Graph] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
     count: int = 0
 
     @property
@@ -217,12 +226,14 @@ class Sketch:
         return node
 
     @contextmanager
-    def inside(self, graph: Graph) -> Iterator[Graph]:
+    def inside(self, graph: Graph, kind: str) -> Iterator[Graph]:
         """Let what follows go to a nested graph; what it makes is unknown outside."""
         known = list(self.known)
         self.known += graph.inputs
         self.scopes.append(graph)
+        self.kinds.append(kind)
         yield graph
+        self.kinds.pop()
         self.scopes.pop()
         self.known = known
 
