@@ -15,9 +15,10 @@ class Engine(Protocol):
 
     A new engine is in its initial state, as after `reset`. Whoever calls it has checked the inputs
     (`hostrt.fqir.inputs`): int64, one per ARITH input in that order, all frames of one length. An
-    engine neither keeps nor changes them. Arrays that it gives back stay as they are when it goes
-    on, and must not be written to: they may be its own. Their type is any signed integer type; the
-    `reference` engine gives the storage types of FQIR reference 4.1.
+    engine neither keeps nor changes them. Arrays that `step` and `internals` give stay as they are
+    when it goes on, and must not be written to: they may be its own; those of `run` are new. Their
+    type is any signed integer type; the `reference` engine gives the storage types of FQIR
+    reference 4.1.
 
     Attributes:
         name: "reference", "numpy", "compiled", ...

@@ -32,7 +32,7 @@ def prepare(graph: Graph, *, skip: Graph | None = None) -> Prepared:
         ProgramUnsupported: a node that cannot be executed.
     """
     ready: dict[int, Prepared] = {}
-    for inner in graphs_within(graph):
+    for inner in reversed(graphs_within(graph)):
         nodes = [n for n in inner.nodes if not any(g is skip for g in n.subgraphs.values())]
         ready[id(inner)] = Prepared(
             inner.name,

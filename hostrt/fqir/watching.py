@@ -20,7 +20,7 @@ def tensor_names(model: Model) -> dict[str, Tensor]:
     Of several tensors with one name the first counts; at run time they are one.
     """
     found: dict[str, Tensor] = {}
-    for tensor in tensors_within(graphs_within(model.arith)[::-1]):
+    for tensor in tensors_within(graphs_within(model.arith)):
         found.setdefault(tensor.name, tensor)
     return found
 
