@@ -126,10 +126,12 @@ def _count_signed(
     magnitudes: NDArray[np.intp], negative: NDArray[np.bool_]
 ) -> Iterator[tuple[int, int]]:
     """Give values that occur, each once with its count; they must be few thousands."""
-    top = int(magnitudes.max())
-    counts = np.bincount(np.where(negative, top - magnitudes, top + magnitudes))
-    for at in np.flatnonzero(counts).tolist():
-        yield at - top, int(counts[at])
+    # the sign goes into the lowest bit: picking by sign would cost several times more
+    coded = magnitudes << 1
+    coded |= negative
+    counts = np.bincount(coded)
+    for code in np.flatnonzero(counts).tolist():
+        yield (-(code >> 1) if code & 1 else code >> 1), int(counts[code])
 
 
 def _bit_lengths(magnitudes: NDArray[np.integer]) -> NDArray[np.intp]:

@@ -53,6 +53,14 @@ class LatencyMetrics:
         return self.run.n_frames / duration if duration else None
 
     @property
+    def host_per_frame_s(self) -> float | None:
+        """Mean host time per frame of a run whose frames were not timed one by one, else None."""
+        run = self.run
+        if run.duration_s is None or run.latencies_s or not run.n_frames:
+            return None
+        return run.duration_s / run.n_frames
+
+    @property
     def deadline_clock(self) -> Clock | None:
         """The clock that deadlines are judged by: the one that sees most of the way."""
         order: tuple[Clock, ...] = ("end_to_end", "device", "wire", "host")
@@ -106,6 +114,10 @@ class LatencyMetrics:
             tree["energy_j"] = run.energy_j
         if self.throughput_fps is not None:
             tree["throughput_frames_per_s"] = self.throughput_fps
+        if self.host_per_frame_s is not None:
+            tree["host_per_frame_s"] = self.host_per_frame_s
+        if run.work:
+            tree["work_per_frame"] = dict(run.work)
         slack = self.slack_s
         if slack is not None and slack.size:
             tree["deadline"] = {

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHUNK_VALUES = 1 << 17
-"""Values of one side that are worked on at a time (or one frame, if that is more)."""
+"""Values of one side that are looked at for equality at a time (or one frame, if that is more)."""
+
+PIECE_VALUES = 1 << 14
+"""Values that differences are worked out for at a time: arrays of this size stay in the caches and
+are not returned to the system after every step, which would triple the time."""
 
 _INT64_MAX = np.iinfo(np.int64).max
 _LOW_HALF = np.uint64(0xFFFF_FFFF)
@@ -161,19 +165,20 @@ def _different_chunks(
         unequal = left != right
         if not unequal.any():
             continue
-        frames = np.flatnonzero(unequal.any(axis=1))
-        if len(frames) < len(left):
-            left, right = left[frames], right[frames]
-        magnitude = _distance(left, right)
-        yield _Chunk(
-            frames=frames + start,
-            left=left,
-            right=right,
-            magnitude=magnitude,
-            beyond=_exceeds(magnitude, tolerance),
-            sizes=tuple(sizes),
-            shape=a.shape[1:],
-        )
+        different = np.flatnonzero(unequal.any(axis=1))
+        piece = max(1, PIECE_VALUES // per_frame)
+        for frames in (different[at : at + piece] for at in range(0, len(different), piece)):
+            some, other = left[frames], right[frames]
+            magnitude = _distance(some, other)
+            yield _Chunk(
+                frames=frames + start,
+                left=some,
+                right=other,
+                magnitude=magnitude,
+                beyond=_exceeds(magnitude, tolerance),
+                sizes=tuple(sizes),
+                shape=a.shape[1:],
+            )
 
 
 class _Tally:

@@ -112,6 +112,7 @@ def test_every_figure_is_that_of_plain_python(
     a, b = pair
     with (
         mock.patch.object(scan, "CHUNK_VALUES", chunk),
+        mock.patch.object(scan, "PIECE_VALUES", min(chunk, 5)),
         mock.patch.object(histogram, "MAX_VALUES", max_values),
     ):
         found = verdict_on(a, b, tolerance)
