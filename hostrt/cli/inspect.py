@@ -1,4 +1,4 @@
-"""`hostrt inspect FILE`: what is in a program file or bundle."""
+"""`hostrt inspect FILE`: what is in a program file, a bundle or an FQIR model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hostrt.cli.inspect_model import (
+    add_model_options,
+    is_model,
+    refuse_model_options,
+    show_model,
+)
 from hostrt.cli.output import print_fields, print_json, print_table, say
 from hostrt.cli.program_options import add_program_options, load_program
 
@@ -19,14 +25,20 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("file", nargs="+", help="program file, PROG pair, folder or .tar.gz bundle")
+    parser.add_argument(
+        "file", nargs="+", help="program file, PROG pair, folder, .tar.gz bundle or FQIR model"
+    )
     parser.add_argument("--clock-mhz", type=float, help="clock of a bundle's chip, for times")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_program_options(parser)
+    add_model_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Show one file."""
+    if is_model(arguments.file):
+        return show_model(arguments)
+    refuse_model_options(arguments)
     if len(arguments.file) == 1 and _is_gzip(Path(arguments.file[0])):
         return _bundle(arguments)
     from hostrt.program.describe import describe_program

@@ -89,7 +89,7 @@ def count_node(node: Node, p: float) -> Counts:
     """
     name = node.counter or _counter_of(node.opname)
     if name not in _COUNTERS:
-        raise ProgramUnsupported(f"no formula is known for the cost of {node.opname} ({name})")
+        raise ProgramUnsupported(f"no formula is known for the cost of {node.opname} ({name!r})")
     count = _COUNTERS[name]
     if count is None:
         return _NOTHING
@@ -97,8 +97,8 @@ def count_node(node: Node, p: float) -> Counts:
         return count(node, p)
     except (KeyError, IndexError) as error:
         raise ProgramUnsupported(
-            f"the cost of {node.opname} has no definition: its counter wants inputs that this "
-            "operator does not have"
+            f"the reference has no cost for {node.opname}: its counter looks for arguments that "
+            "this operator does not have"
         ) from error
 
 
@@ -180,7 +180,8 @@ def _matmul(node: Node, p: float) -> Counts:
     matrix, vector = (x, y) if len(x.shape) == 2 else (y, x)
     if not bytes_of(matrix):
         raise ProgramUnsupported(
-            f"the cost of {node.opname} has no definition: its matrix {matrix.name!r} takes 0 bytes"
+            f"the reference has no cost for {node.opname}: its matrix {matrix.name[:60]!r} takes "
+            "0 bytes"
         )
     bias = node.inputs.get("bias")
     density = density_of(vector)

@@ -56,7 +56,7 @@ def count_operations(graph: Graph, pessimism: float = PESSIMISM) -> Counts:
     if not 0 <= pessimism <= 1:
         raise UsageError(f"pessimism {pessimism}, expected 0 to 1")
     known: dict[int, Counts] = {}
-    for inner in graphs_within(graph):
+    for inner in reversed(graphs_within(graph)):
         total = Counts()
         for node in inner.nodes:
             total += count_node(node, pessimism)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from hostrt.fqir.spelling import spell_constant, spell_name, spell_type
@@ -13,15 +14,15 @@ if TYPE_CHECKING:
     from hostrt.fqir.graph import Graph, Model, Node, Tensor
 
 _DEEPEST = 16
-_SHOWN_CONSTANTS = 16
+_SHOWN = 16
 
 
 def format_dot(model: Model) -> str:
     """Write ARITH and the graphs inside it as a Graphviz digraph.
 
-    Boxes are nodes with their constants, ovals inputs and outputs, notes parameters, dashed ovals
-    values from the frame before. An edge leads from whoever wrote a name last to its reader; a
-    dashed edge leads to what replaces a state, or into a nested graph.
+    Boxes are nodes with their results and constants, ovals inputs and outputs, notes parameters,
+    dashed ovals values from the frame before. An edge leads from whoever wrote a name last to its
+    reader; a dashed edge leads to what replaces a state, or into a nested graph.
     """
     return "\n".join(iterate_dot(model)) + "\n"
 
@@ -93,13 +94,15 @@ class _Drawing:
             yield f"{mark} [shape={shape}, label={_tensor_label(tensor)}];"
 
     def _node(self, node: Node, box: str) -> Iterator[str]:
+        results = [f"{spell_name(one.name)} {spell_type(one)}" for one in node.outputs[:_SHOWN]]
         constants = [
             f"{spell_name(name)}={spell_constant(value)}"
-            for name, value in list(node.constants.items())[:_SHOWN_CONSTANTS]
+            for name, value in islice(node.constants.items(), _SHOWN)
         ]
-        left_out = len(node.constants) - len(constants)
+        left_out = len(node.outputs) + len(node.constants) - len(results) - len(constants)
         more = [f"... and {left_out} more"] if left_out else []
-        yield f"{box} [label={_quoted(node.opname or 'inline', *constants, *more)}];"
+        label = _quoted(node.opname or "inline", *results, *constants, *more)
+        yield f"{box} [label={label}];"
         for name, tensor in node.inputs.items():
             yield from self._edge(tensor, box, name)
         written = written_input(node)

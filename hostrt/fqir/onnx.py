@@ -14,6 +14,7 @@ from hostrt.errors import ProgramUnsupported
 from hostrt.fqir.graph import Table
 from hostrt.fqir.sizes import bits_of
 from hostrt.fqir.spelling import escape, spell_constant, spell_type
+from hostrt.fqir.state import find_state
 from hostrt.fqir.walk import graphs_within
 
 if TYPE_CHECKING:
@@ -44,14 +45,14 @@ _OF_ARRAY: Mapping[str, int] = {
 def onnx_bytes(model: Model) -> bytes:
     """Write ARITH and the graphs inside it as an ONNX file.
 
-    Parameters keep their values; names of arguments and the real types stand beside each node and
-    tensor, as ONNX has no place for them.
+    Parameters keep their values. State tensors are inputs too. Names of arguments and the real
+    types stand beside each node and tensor, as ONNX has no place for them.
 
     Raises:
         ProgramUnsupported: the file would exceed 1 GiB.
     """
     encoded: dict[int, bytes] = {}
-    for graph in graphs_within(model.arith):
+    for graph in reversed(graphs_within(model.arith)):
         encoded[id(graph)] = _message(_graph(graph, encoded))
         if sum(map(len, encoded.values())) > _MOST_BYTES:
             raise _too_large()
@@ -59,7 +60,10 @@ def onnx_bytes(model: Model) -> bytes:
         [
             (1, _IR_VERSION),
             (2, "hostrt"),
-            (7, encoded[id(model.arith)]),
+            (
+                7,
+                encoded[id(model.arith)] + _message((11, _value(one)) for one in find_state(model)),
+            ),
             (8, _message([(1, _DOMAIN), (2, _OPSET)])),
             (14, _message([(1, "sha256"), (2, model.sha256)])),
         ]

@@ -11,14 +11,15 @@ if TYPE_CHECKING:
 
 
 def graphs_within(*roots: Graph) -> list[Graph]:
-    """Give the graphs and all that are nested in their nodes, each once, the inner ones first.
+    """Give the graphs and all that are nested in their nodes, each once.
 
-    A small file can use a graph along more paths than anybody can walk, so that it takes its time
-    from the number of graphs and not of paths.
+    A graph comes before those inside it, otherwise they stand in the order of the nodes. A small
+    file can use one graph along more paths than anybody can walk, so this takes its time from the
+    number of graphs and not of paths.
     """
     found: list[Graph] = []
     seen: set[int] = set()
-    for root in roots:
+    for root in reversed(roots):
         if id(root) in seen:
             continue
         seen.add(id(root))
@@ -32,11 +33,13 @@ def graphs_within(*roots: Graph) -> list[Graph]:
             else:
                 seen.add(id(following))
                 waiting.append((following, _inner(following)))
-    return found
+    return found[::-1]
 
 
 def _inner(graph: Graph) -> Iterator[Graph]:
-    return (inner for node in graph.nodes for inner in node.subgraphs.values())
+    """Give the graphs of the nodes, the last one first."""
+    for node in reversed(graph.nodes):
+        yield from reversed(node.subgraphs.values())
 
 
 def tensors_within(graphs: Iterable[Graph]) -> list[Tensor]:

@@ -43,8 +43,11 @@ class Work:
     def __add__(self, other: Work) -> Work:
         return Work(*(getattr(self, name) + getattr(other, name) for name in _FIELDS))
 
-    def __mul__(self, times: float) -> Work:
+    def __mul__(self, times: int) -> Work:
         return Work(*(getattr(self, name) * times for name in _FIELDS))
+
+    def __truediv__(self, parts: int) -> Work:
+        return Work(*(getattr(self, name) / parts for name in _FIELDS))
 
     def most(self, other: Work) -> Work:
         """Give the larger of each count."""
@@ -67,7 +70,7 @@ def estimate_work(graph: Graph, *, at_most: bool = False) -> Work:
         ProgramUnsupported: a constant or a shape that this needs is missing or impossible.
     """
     known: dict[int, Work] = {}
-    for inner in graphs_within(graph):
+    for inner in reversed(graphs_within(graph)):
         total = Work()
         for node in inner.nodes:
             total += _work_of(node)
@@ -82,7 +85,7 @@ def _nested(node: Node, known: Mapping[int, Work], *, at_most: bool) -> list[Wor
     if node.opname == "loop":
         return [part * _whole(node, "n_iter") for part in parts]
     if node.opname == "strided_subgraph" and not at_most:
-        return [part * (1 / _whole(node, "n")) for part in parts]
+        return [part / _whole(node, "n") for part in parts]
     if node.opname == "conditional":
         most = Work()
         for part in parts:
