@@ -12,10 +12,10 @@ from tests.peer import fqir_control, fqir_elementwise, fqir_structure
 from tests.peer.fqir_sketch import Case, Sketch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
-    from hostrt.fqir.graph import Array
+    from hostrt.fqir.graph import Array, Model
     from tests.peer.fqir_calls import FqirPeer
 
 DRAWS = fqir_elementwise.DRAWS | fqir_structure.DRAWS | fqir_control.DRAWS
@@ -53,40 +53,49 @@ def mixture(seed: int) -> Case:
     return s.case(f"mixture/{seed}", s.known + s.states)
 
 
-def write_cases(cases: Iterable[Case], folder: Path) -> Iterator[tuple[Case, Path]]:
-    """Write the models of cases."""
-    for number, case in enumerate(cases):
-        yield case, write_model(case.root, folder / f"case_{number}.pt")
+def stimulus(model: Model, frames: int, seed: int) -> list[Array]:
+    """Give integers for the inputs that a model declares: noise, rails, small numbers."""
+    s = Sketch(np.random.default_rng(seed))
+    arrays = []
+    for tensor in model.arith.inputs:
+        bits = int(tensor.dtype.rpartition("int")[2])
+        low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+        arrays.append(s.numbers((frames, *tensor.shape), low, high))
+    return arrays
 
 
-def ask(peer: FqirPeer, cases: Iterable[Case], folder: Path, **more: Any) -> list[Answer]:
-    """Let the reference run cases, all in one job."""
-    written = list(write_cases(cases, folder))
+def ask(peer: FqirPeer, cases: Iterable[Case], folder: Path) -> list[Answer]:
+    """Write the models of cases and let the reference run them, all in one job."""
+    written = [
+        (case, write_model(case.root, folder / f"case_{number}.pt"))
+        for number, case in enumerate(cases)
+    ]
+    return ask_files(peer, written, folder)
+
+
+def ask_files(peer: FqirPeer, written: list[tuple[Case, Path]], folder: Path) -> list[Answer]:
+    """Let the reference run cases whose models are in files."""
     inputs, outputs = folder / "inputs.npz", folder / "outputs.npz"
     models: list[dict[str, Any]] = []
     arrays: dict[str, Array] = {}
     for number, (case, path) in enumerate(written):
         prefix = f"m{number}_"
-        models.append({"path": str(path), "prefix": prefix, **more})
+        models.append({"path": str(path), "prefix": prefix})
         arrays |= {f"{prefix}i{i}": array for i, array in enumerate(case.inputs)}
     np.savez(inputs, allow_pickle=False, **arrays)
     answer = peer.call("run", models=models, inputs=str(inputs), outputs=str(outputs))
     assert not answer["error"], answer["error"]
     answers = []
     with np.load(outputs) as found:
-        for number, ((case, path), result) in enumerate(
-            zip(written, answer["results"], strict=True)
-        ):
+        pairs = zip(written, answer["results"], strict=True)
+        for number, ((case, path), result) in enumerate(pairs):
+            count = len(case.root.outputs)
             frames = [
-                _in_order(found, f"m{number}_o", t, len(case.root.outputs))
+                [found[f"m{number}_o{k}_{t}"] for k in range(count)]
                 for t in range(result["n_frames"])
             ]
             answers.append(Answer(case, path, frames, result["error"]))
     return answers
-
-
-def _in_order(found: Any, prefix: str, frame: int, count: int) -> list[Array]:
-    return [found[f"{prefix}{k}_{frame}"] for k in range(count)]
 
 
 def nested_alike(kind: str, seed: int) -> Case:

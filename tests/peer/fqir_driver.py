@@ -145,21 +145,47 @@ def run_one(path: str, steps: list[list[Any]], backend: str) -> tuple[list[list[
         program, state = runtime(path, backend), fresh_state(path)
         for step in steps:
             result, state = program.run(*step, state=state, return_objs=True)
-            rows.append(list(result) if isinstance(result, (tuple, list)) else [result])
+            rows.append(as_list(result))
     return rows, failure.text
 
 
-def sequence(path: str, inputs: str, outputs: str, backend: str = "python") -> dict[str, Any]:
-    """Run a whole sequence through the main graph; times of it, and its outputs as (T, *shape)."""
+def sequence(
+    path: str, inputs: str, outputs: str, *, backend: str = "python", dequant: bool = False
+) -> dict[str, Any]:
+    """Run the main graph: over the whole sequence, or frame by frame when it has no state.
+
+    Args:
+        path: model.
+        inputs: file with `i{k}`: (T, *shape), integers or reals.
+        outputs: file to write, `o{k}`: (T, *shape).
+        backend: "python" or "cpp".
+        dequant: real outputs.
+
+    Returns:
+        `seconds` of the running alone.
+    """
     numpy = importlib.import_module("numpy")
-    axis = graph(path).unbind_dim or 0
-    arrays = [numpy.stack(column, axis) for column in zip(*frames(inputs, ""), strict=True)]
-    started = time.perf_counter()
-    result = graph(path).run(*arrays, backend=backend)
-    seconds = time.perf_counter() - started
-    results = result if isinstance(result, (tuple, list)) else [result]
+    steps = frames(inputs, "")
+    options = {"backend": backend, "dequant": dequant}
+    axis = 0
+    if "INIT" in graph(path).subgraphs:
+        axis = graph(path).unbind_dim or 0
+        arrays = [numpy.stack(column, axis) for column in zip(*steps, strict=True)]
+        started = time.perf_counter()
+        results = as_list(graph(path).run(*arrays, **options))
+        seconds = time.perf_counter() - started
+    else:
+        started = time.perf_counter()
+        rows = [as_list(graph(path).run(*step, **options)) for step in steps]
+        seconds = time.perf_counter() - started
+        results = [numpy.stack(column) for column in zip(*rows, strict=True)]
     numpy.savez(outputs, **{f"o{k}": numpy.moveaxis(v, axis, 0) for k, v in enumerate(results)})
     return {"seconds": seconds}
+
+
+def as_list(result: Any) -> list[Any]:
+    """Give several outputs, or the only one, as a list."""
+    return list(result) if isinstance(result, (tuple, list)) else [result]
 
 
 def frame_seconds(path: str, inputs: str, backend: str = "python") -> dict[str, Any]:
@@ -182,6 +208,34 @@ def load_seconds(path: str) -> dict[str, Any]:
     return {"seconds": time.perf_counter() - started}
 
 
+def save(path: str, target: str, protocol: int, *, is_zip: bool) -> dict[str, Any]:
+    """Save a file again, with another pickle protocol or container."""
+    torch = importlib.import_module("torch")
+    options = {"pickle_protocol": protocol, "_use_new_zipfile_serialization": is_zip}
+    torch.save(graph(path), target, **options)
+    return {}
+
+
+def iospec(path: str, target: str, latched: list[str]) -> dict[str, Any]:
+    """Infer the I/O specification and write it."""
+    fmot = importlib.import_module("fmot")
+    fmot.iospec_from_fqir(graph(path), latched).write_spec_to_file(target)
+    return {}
+
+
+def counts(paths: list[str]) -> dict[str, Any]:
+    """Give the analytic cost counts of models; "" and type and message of what was raised."""
+    found = []
+    for path in paths:
+        one: dict[str, Any] = {}
+        with Failure() as failure:
+            arith = graph(path).subgraphs["ARITH"]
+            one["footprint"] = {str(k): float(v) for k, v in arith.footprint_bytes().items()}
+            one["operations"] = {str(k): float(v) for k, v in vars(arith.opcount()).items()}
+        found.append(one | {"error": failure.text})
+    return {"counts": found}
+
+
 def build(kind: str, path: str, seed: int = 0) -> dict[str, Any]:
     """Make a model with the toolkit's own means and save it; see `fqir_builders`."""
     made: dict[str, Any] = importlib.import_module("fqir_builders").build(kind, path, seed)
@@ -195,6 +249,9 @@ JOBS: dict[str, Callable[..., dict[str, Any]]] = {
     "frame_seconds": frame_seconds,
     "load_seconds": load_seconds,
     "build": build,
+    "save": save,
+    "iospec": iospec,
+    "counts": counts,
 }
 
 if __name__ == "__main__":

@@ -144,7 +144,8 @@ class Sketch:
         """Give a tensor with content, as parameters are."""
         width = bits or self.choose(4, 8, 8, 16, 24, 32)
         low, high = -(1 << (width - 1)), (1 << (width - 1)) - 1
-        stored = kind or self.choose(np.int32, np.int32, np.int64)
+        narrow = [np.int8] if width <= 8 else [np.int16] if width <= 16 else []
+        stored = kind or self.choose(*[np.int32] * 4, *[np.int64] * 3, *narrow)
         value = self.numbers(shape, low, high).astype(stored)
         if len(shape) > 1 and self.chance(0.5):
             value = np.asfortranarray(value)
