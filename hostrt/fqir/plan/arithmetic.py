@@ -13,7 +13,6 @@ from hostrt.fqir.plan.ir import (
     Compare,
     Concat,
     Gmac,
-    Int64s,
     Lookup,
     MatMul,
     Mul,
@@ -30,6 +29,7 @@ from hostrt.fqir.plan.ir import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hostrt.fqir.graph import Array
     from hostrt.fqir.plan.ranges import Interval
 
 MOST_ADDRESSES = 1 << 20
@@ -161,7 +161,7 @@ def compare(b: Builder, x: int, y: int, relation: Relation) -> int:
     return b.emit(made, [(b.broadcast(x, y), interval, bits)])[0]
 
 
-def lookup(b: Builder, x: int, shift: int, address_bits: int, first: int, values: Int64s) -> int:
+def lookup(b: Builder, x: int, shift: int, address_bits: int, first: int, values: Array) -> int:
     """Make a look-up; `first` is the address of the first of the values (FQIR reference 4.6).
 
     Raises:
@@ -222,7 +222,7 @@ def gmac(
         total = ranges.shift(total, -min(width, 63))
     described.append((shape, total, B64))
     made = Gmac(
-        b.ids(len(described)),
+        tuple(range(b.next, b.next + len(described))),
         tuple((x, y) for _, x, y in terms),
         tuple(shift for shift, _, _ in terms),
         drop,

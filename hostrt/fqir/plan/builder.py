@@ -211,10 +211,6 @@ class Builder:
         """Number that the next value will have."""
         return len(self.values)
 
-    def ids(self, count: int) -> tuple[int, ...]:
-        """Give the numbers that the next `count` values will have."""
-        return tuple(range(len(self.values), len(self.values) + count))
-
     def emit(
         self,
         instruction: Instruction,
@@ -297,10 +293,11 @@ class Builder:
         n_values, n_instructions = mark
         del self.values[n_values:]
         del self._blocks[-1][n_instructions:]
-        for known in (*self._known, self._constants):
-            stale = [key for key, made in known.items() if _beyond(made, n_values)]
-            for key in stale:
+        for known in self._known:
+            for key in [key for key, made in known.items() if max(made, default=-1) >= n_values]:
                 del known[key]
+        for key in [key for key, made in self._constants.items() if made >= n_values]:
+            del self._constants[key]
 
     # ------------------------------------------------------------------ arithmetic
 
@@ -352,10 +349,6 @@ class Builder:
         result = ranges.clamp(result, lo, hi)
         wide = not ranges.within(every, ranges.INT32) or abs(shift) > 31
         return Narrow(shift, rounding, lo, hi), result, wide
-
-
-def _beyond(made: int | tuple[int, ...], limit: int) -> bool:
-    return made >= limit if isinstance(made, int) else any(item >= limit for item in made)
 
 
 def _key(instruction: Instruction, described: Sequence[Described]) -> object:

@@ -7,7 +7,7 @@ that the elements fit.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 Ints: TypeAlias = NDArray[np.signedinteger]
+Numbers: TypeAlias = NDArray[Any]
+"""Integers, or floating point that holds integers."""
+
 Arrays: TypeAlias = dict[int, Ints]
 """Value number -> (frames or 1, *shape)."""
 
@@ -118,7 +121,7 @@ class Evaluator:
 
     # ------------------------------------------------------------------ matrix products
 
-    def product(self, i: MatMul, arrays: Arrays) -> NDArray[np.generic]:
+    def product(self, i: MatMul, arrays: Arrays) -> Numbers:
         """Give x @ y for every frame: floating point that holds exact integers, or integers."""
         x, y = self.get(i.x, arrays), self.get(i.y, arrays)
         kind = float_for(i.bound)
@@ -233,25 +236,26 @@ def _lookup(e: Evaluator, i: Lookup, arrays: Arrays) -> None:
     arrays[i.out] = e.table(i).take(index - index.dtype.type(i.lo) if i.lo else index)
 
 
-def _matmul(x: NDArray[np.generic], y: NDArray[np.generic]) -> NDArray[np.generic]:
+def _matmul(x: Numbers, y: Numbers) -> Numbers:
     """Multiply frame by frame; one matrix product where one side is the same for all frames."""
     vector_x, vector_y = x.ndim == 2, y.ndim == 2
     if len(y) == 1 and not (vector_x and vector_y):
-        flat = x.reshape(-1, x.shape[-1]) @ y[0]
+        flat: Numbers = x.reshape(-1, x.shape[-1]) @ y[0]
         return flat.reshape(*x.shape[:-1], *y.shape[2:])
     if len(x) == 1 and vector_y and not vector_x:
-        return y @ x[0].T
+        turned: Numbers = y @ x[0].T
+        return turned
     if vector_x:
         x = x[:, None, :]
     if vector_y:
         y = y[:, :, None]
-    product = np.matmul(x, y)
+    product: Numbers = np.matmul(x, y)
     kept = product.shape[0], *product.shape[1 + vector_x : 3 - vector_y]
     return product.reshape(kept)
 
 
 def _matmul_all(e: Evaluator, i: MatMul, arrays: Arrays) -> None:
-    product = e.product(i, arrays).astype(e._work(i.wide), copy=False)
+    product: Ints = e.product(i, arrays).astype(e._work(i.wide), copy=False)
     if i.bias is not None:
         bias = e.get(i.bias, arrays).astype(product.dtype, copy=False)
         rank = max(product.ndim, bias.ndim)
@@ -262,7 +266,9 @@ def _matmul_all(e: Evaluator, i: MatMul, arrays: Arrays) -> None:
 def _sum(e: Evaluator, i: Sum, arrays: Arrays) -> None:
     x = e.get(i.x, arrays)
     axes = tuple(axis + 1 for axis in i.axes)
-    summed = np.sum(x, axis=axes, dtype=np.int64) if axes else x.astype(np.int64)
+    summed: Ints = x.astype(np.int64)
+    if axes:
+        summed = np.asarray(np.sum(summed, axis=axes))
     summed = narrowed(summed, i.narrow, own=True)
     e.put(i.out, summed.reshape(len(summed), *e.values[i.out].shape), arrays)
 
@@ -356,13 +362,18 @@ def _conv(e: Evaluator, i: Conv, arrays: Arrays) -> None:
 
 def _dense(e: Evaluator, i: Conv, arrays: Arrays, weight: Ints, taps: Sequence[Ints]) -> Ints:
     """Give (frames, bands_out, d_out): a matrix product over taps, rows and channels."""
-    frames, kernel_t, bands_out, channels = taps[0].shape
+    _, kernel_t, bands_out, channels = taps[0].shape
     columns = np.stack(taps, axis=1).transpose(0, 3, 1, 2, 4)
     columns = columns.reshape(-1, bands_out, len(taps) * kernel_t * channels)
     kind = float_for(i.bound) or "i8"
     matrix = weight.transpose(0, 3, 4, 2, 1).reshape(len(weight), -1, weight.shape[1])
-    product = np.matmul(columns.astype(kind), matrix.astype(kind))
-    return product.astype(e._work(i.wide))
+    left: Numbers = columns.astype(kind)
+    if len(matrix) == 1:
+        flat: Numbers = left.reshape(-1, left.shape[-1]) @ matrix[0].astype(kind)
+        product = flat.reshape(*left.shape[:-1], -1)
+    else:
+        product = np.matmul(left, matrix.astype(kind))
+    return product.astype(e._work(i.wide), copy=False)
 
 
 def _depthwise(e: Evaluator, i: Conv, weight: Ints, taps: Sequence[Ints]) -> Ints:
@@ -433,7 +444,7 @@ def _branch(e: Evaluator, i: Branch, arrays: Arrays) -> None:
     arrays.update(ends)
 
 
-_EXECUTE = {
+_EXECUTE: Mapping[type, Callable[[Evaluator, Any, Arrays], None]] = {
     Add: _add,
     Mul: _mul,
     Scale: _scale,

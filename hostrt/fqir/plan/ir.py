@@ -235,8 +235,8 @@ class Conv:
     """Convolution over time and bands (FQIR reference 4.12).
 
     The window's rows are (bands, channels), channel fastest, padded with `padding` bands of zeros
-    on both sides. `O[p, o] = bias[o] + sum weight[o, i, kn, kt] * row[kt][p * stride + kn *
-    dilation, i]`, and `out[p * d_out + o] = narrow(O[p, o])`; depthwise: i = o, weight[o, 0, kn, kt].
+    on both sides. `out[p * d_out + o] = narrow(O[p, o])` with `O[p, o] = bias[o] + sum weight[o, i,
+    kn, kt] * row[kt][p * stride + kn * dilation, i]`; depthwise: i = o and weight[o, 0, kn, kt].
 
     Attributes:
         out: (bands_out * d_out,).
@@ -473,8 +473,8 @@ def results(instruction: Instruction) -> tuple[int, ...]:
         case Gmac():
             return instruction.outs
         case Loop():
-            ends = (*instruction.collected, *instruction.finals)
-            return tuple(end.out for end in ends)
+            collected = tuple(end.out for end in instruction.collected)
+            return (*collected, *(end.out for end in instruction.finals))
         case Branch():
             return tuple(merge.out for merge in instruction.merged)
         case _:
@@ -504,6 +504,17 @@ def operands(instruction: Instruction) -> tuple[int, ...]:
             return (instruction.x,)
 
 
+def loop_arguments(loop: Loop) -> set[int]:
+    """Give the values that an iteration of a loop is given."""
+    return {item.argument for item in loop.carried} | {item.argument for item in loop.sliced}
+
+
+def loop_ends(loop: Loop) -> list[int]:
+    """Give the values that an iteration of a loop gives."""
+    ends = [item.value for item in loop.collected] + [item.value for item in loop.finals]
+    return ends + [item.next for item in loop.carried]
+
+
 def _present(*ids: int | None) -> tuple[int, ...]:
     return tuple(number for number in ids if number is not None)
 
@@ -513,10 +524,7 @@ def _free(instruction: Loop | Branch) -> Iterator[int]:
     if isinstance(instruction, Loop):
         yield from (item.initial for item in instruction.carried)
         yield from (item.source for item in instruction.sliced)
-        own = {item.argument for item in (*instruction.carried, *instruction.sliced)}
-        ends = [item.value for item in (*instruction.collected, *instruction.finals)]
-        ends += [item.next for item in instruction.carried]
-        yield from _outside(instruction.body, ends, own)
+        yield from _outside(instruction.body, loop_ends(instruction), loop_arguments(instruction))
     else:
         yield instruction.condition
         yield from _outside(instruction.then, [item.then for item in instruction.merged], set())

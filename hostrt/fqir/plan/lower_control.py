@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ from hostrt.fqir.plan.ir import (
 from hostrt.fqir.semantics.constants import Constants
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hostrt.fqir.graph import Graph, Node
     from hostrt.fqir.plan.ir import Instruction
@@ -60,7 +59,7 @@ def _strided(lowering: Lowering, node: Node) -> None:
         raise unsupported(f"a counter of shape {b.shape(counter)} modulo {n}")
     shape = b.shape(counter)
     test, following = b.emit(
-        Counter(*b.ids(2), counter, n, c.integer("k")),
+        Counter(b.next, b.next + 1, counter, n, c.integer("k")),
         [(shape, (0, 1), B64), (shape, (0, n - 1), B64)],
     )
     given = _family(node, lowering, "input_")

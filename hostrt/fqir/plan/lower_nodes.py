@@ -194,7 +194,7 @@ def _split(b: Builder, node: Node, c: Constants, v: Given) -> tuple[int, ...]:
 
 
 def _joined(b: Builder, node: Node, c: Constants, v: Given) -> tuple[int, ...]:
-    parts = []
+    parts: list[int] = []
     while f"x{len(parts)}" in v:
         parts.append(v[f"x{len(parts)}"])
     if not parts:

@@ -9,7 +9,7 @@ import numpy as np
 from hostrt.fqir.plan import arithmetic as do
 from hostrt.fqir.plan import ranges
 from hostrt.fqir.plan.builder import Bits, Builder, unsupported
-from hostrt.fqir.plan.ir import Conv, Narrow, Window
+from hostrt.fqir.plan.ir import Conv, Window
 from hostrt.fqir.semantics import temporal
 from hostrt.fqir.semantics.integers import KernelError
 
@@ -42,7 +42,7 @@ def _window(
     b: Builder, x: int, buffer: int, dilation: int, shape: tuple[int, ...]
 ) -> tuple[int, ...]:
     interval, bits = ranges.join(b.interval(x), b.interval(buffer)), b.widest(x, buffer)
-    made = Window(*b.ids(2), buffer, x, dilation)
+    made = Window(b.next, b.next + 1, buffer, x, dilation)
     return b.emit(made, [(shape, interval, bits), (b.shape(buffer), interval, bits)])
 
 
@@ -81,8 +81,8 @@ def _weight(b: Builder, spec: temporal.Conv, weight: int) -> tuple[int, bool]:
         depthwise = spec.is_depthwise(shape[0])
     except KernelError as error:
         raise unsupported(str(error)) from None
-    wanted = (shape[0], 1 if depthwise else spec.d_band_in)
-    wanted += (spec.kernel_size_band, spec.kernel_size_t)
+    d_in = 1 if depthwise else spec.d_band_in
+    wanted = (shape[0], d_in, spec.kernel_size_band, spec.kernel_size_t)
     if (not depthwise and shape[1] != wanted[1]) or min(shape) == 0:
         raise unsupported(f"a weight of shape {shape} for {spec.d_band_in} channels")
     for axis in (1, 2, 3):
@@ -177,7 +177,7 @@ def _emit(
         stride=spec.stride_band,
         padding=spec.padding_band,
         depthwise=depthwise,
-        narrow=narrow if isinstance(narrow, Narrow) else Narrow(),
+        narrow=narrow,
         bound=bound,
         wide=wide,
     )

@@ -75,7 +75,7 @@ class Uses:
         return Use(frozenset(exposed), frozenset(always), frozenset(maybe))
 
     def _descend(self, node: Node, exposed: set[str], always: set[str], maybe: set[str]) -> None:
-        """Account for the graphs of a node; of two only one is run, and a strided one may not be."""
+        """Account for the graphs of a node: of two one is run, and a strided one perhaps not."""
         inner = [self._uses[id(graph)] for graph in node.subgraphs.values()]
         if not inner:
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hostrt.fqir.plan.ir import Branch, Loop, Value, operands, results
+from hostrt.fqir.plan.ir import Branch, Loop, Value, loop_arguments, loop_ends, operands, results
 
 if TYPE_CHECKING:
     from hostrt.fqir.plan.ir import Instruction, Plan
@@ -56,8 +56,8 @@ def _branch(branch: Branch, live: set[int]) -> Branch:
 def _loop(loop: Loop, live: set[int]) -> Loop:
     collected = tuple(item for item in loop.collected if item.out in live)
     finals = tuple(item for item in loop.finals if item.out in live)
-    inner = {item.value for item in (*collected, *finals)}
-    size = -1
+    inner = {item.value for item in collected} | {item.value for item in finals}
+    body, size = loop.body, -1
     while len(inner) != size:
         size = len(inner)
         body = _block(loop.body, inner)
@@ -84,7 +84,6 @@ def _inner(block: tuple[Instruction, ...]) -> set[int]:
             found.update(item.otherwise for item in instruction.merged)
         elif isinstance(instruction, Loop):
             found |= _inner(instruction.body)
-            found.update(item.argument for item in (*instruction.carried, *instruction.sliced))
-            found.update(item.next for item in instruction.carried)
-            found.update(item.value for item in (*instruction.collected, *instruction.finals))
+            found.update(loop_arguments(instruction))
+            found.update(loop_ends(instruction))
     return found
