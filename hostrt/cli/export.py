@@ -46,7 +46,7 @@ def folder_name(program: Program) -> str:
         suffix = "_noenc"
     elif program.encryption.key_index:
         suffix = f"_key{program.encryption.key_index}"
-    return f"{_safe(program.name)}_{program.chip}{suffix}"
+    return f"{safe_name(program.name)}_{program.chip}{suffix}"
 
 
 def export_program(program: Program, folder: Path, *, slot: int = 0) -> list[Path]:
@@ -57,7 +57,7 @@ def export_program(program: Program, folder: Path, *, slot: int = 0) -> list[Pat
     from hostrt.program.images_file import members_of
     from hostrt.program.prog_file import init_from_program, prog_from_program
 
-    stem = f"{_safe(program.name)}_{program.chip}"
+    stem = f"{safe_name(program.name)}_{program.chip}"
     records = folder / RECORDS
     make_folder(records)
     # first, because it knows which slots there are
@@ -79,5 +79,6 @@ def export_program(program: Program, folder: Path, *, slot: int = 0) -> list[Pat
     return [folder / f"{stem}.femto", *files, *on_card]
 
 
-def _safe(name: str) -> str:
+def safe_name(name: str) -> str:
+    """Give a name that every file system takes."""
     return "".join(char if char.isalnum() or char in "-_." else "_" for char in name)

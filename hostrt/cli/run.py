@@ -25,17 +25,19 @@ if TYPE_CHECKING:
     from hostrt.analysis.compare import Comparison, Comparisons
     from hostrt.cli.run_inputs import RunInputs
     from hostrt.cli.run_store import RunFolder
+    from hostrt.cli.subject import Subject
     from hostrt.frames.frames import Frames
-    from hostrt.program.model import Program
     from hostrt.runner.result import RunResult
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("model", nargs="+", metavar="MODEL", help="program file or LOOPBACK")
+    parser.add_argument(
+        "model", nargs="+", metavar="MODEL", help="program file, FQIR model or LOOPBACK"
+    )
     add_board_options(parser)
     parser.add_argument(
-        "--runners", default="hw", metavar="LIST", help="comma list: hw, dummy, ... (default hw)"
+        "--runners", default="hw", metavar="LIST", help="comma list: hw, fqir, ... (default hw)"
     )
     inputs = parser.add_argument_group("inputs")
     inputs.add_argument("--input-file", metavar="FILE", help=".wav, .flac, .npy, .npz or .csv")
@@ -68,6 +70,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     hardware.add_argument("--verify", action="store_true", help="read the program back first")
     hardware.add_argument("--force", action="store_true", help="run whatever the instruction set")
+    models = parser.add_argument_group("FQIR models (.pt)")
+    models.add_argument(
+        "--debug-vars", metavar="LIST", help="internal variables to record: names with commas, all"
+    )
+    models.add_argument("--latched", metavar="LIST", help="inputs that keep their value")
+    models.add_argument(
+        "--engine", choices=("auto", "reference", "numpy", "compiled"), help="how fqir computes"
+    )
     add_program_options(parser)
 
 
@@ -80,8 +90,8 @@ class _Run:
     board: str | None
 
     @property
-    def program(self) -> Program:
-        return self.inputs.program
+    def subject(self) -> Subject:
+        return self.inputs.subject
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -91,8 +101,9 @@ def run(arguments: argparse.Namespace) -> int:
     check_numbers(arguments)
     board = _checked_address(arguments)
     work = _Run(arguments, prepare_inputs(arguments), board)
+    _require_representations(work, names)
     if not arguments.json:
-        for item in work.inputs.loaded.notes:
+        for item in (*work.subject.notes, *work.inputs.loaded.notes):
             note(f"note: {item}")
     # what cannot be written must be known before the board has worked for an hour
     folder = _open_folder(work) if arguments.output_dir is not None else None
@@ -104,10 +115,18 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(_to_json(work, results, comparisons, place))
     else:
-        print_report(work.program, results, comparisons, arguments.warm_up)
+        print_report(work.subject, results, comparisons, arguments.warm_up)
         if place is not None:
             say(f"results in {place}")
     return 0 if comparisons.equal else 1
+
+
+def _require_representations(work: _Run, names: list[str]) -> None:
+    """Refuse what some runner cannot run, before another one has worked for an hour."""
+    from hostrt.runner.factory import takes
+
+    for name in names:
+        work.subject.for_runner(name, takes(name))
 
 
 def _checked_address(arguments: argparse.Namespace) -> str | None:
@@ -138,7 +157,7 @@ def _runner_names(text: str) -> list[str]:
 
 
 def _run_one(work: _Run, name: str) -> RunResult:
-    from hostrt.runner.factory import Runner
+    from hostrt.runner.factory import Runner, takes
 
     arguments = work.arguments
     options: dict[str, object] = {}
@@ -149,7 +168,13 @@ def _run_one(work: _Run, name: str) -> RunResult:
             "verify": arguments.verify,
             "force": arguments.force,
         }
-    with Runner(name, work.program, **options) as runner:
+    elif name == "fqir":
+        options = {
+            "iospec": work.subject.io.iospec,
+            "debug_vars": [item for item in (arguments.debug_vars or "").split(",") if item],
+            "engine": arguments.engine or "auto",
+        }
+    with Runner(name, work.subject.for_runner(name, takes(name)), **options) as runner:
         return runner.run(
             _as_inputs(work.inputs.loaded.frames),
             input_period_s=work.inputs.period_s,
@@ -183,10 +208,9 @@ def _compare(results: dict[str, RunResult], arguments: argparse.Namespace) -> Co
 
 
 def _open_folder(work: _Run) -> RunFolder:
-    from hostrt.cli.export import folder_name
     from hostrt.cli.run_store import RunFolder
 
-    return RunFolder(work.arguments.output_dir / folder_name(work.program), work.program)
+    return RunFolder.of(work.arguments.output_dir, work.subject)
 
 
 def _store(
@@ -214,11 +238,11 @@ def _to_json(
     from hostrt.analysis.metrics import LatencyMetrics
 
     return {
-        "model": work.program.source.path,
-        "program_sha256": work.program.sha256,
-        "chip": work.program.chip,
+        "model": work.subject.path,
+        "program_sha256": work.subject.sha256,
+        "chip": work.subject.chip,
         "n_frames": work.inputs.loaded.frames.n_frames,
-        "notes": list(work.inputs.loaded.notes),
+        "notes": [*work.subject.notes, *work.inputs.loaded.notes],
         "runners": {
             name: {
                 "provenance": result.provenance.to_tree(),

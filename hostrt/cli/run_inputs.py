@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hostrt.cli.program_options import load_program
+from hostrt.cli.subject import load_subject
 from hostrt.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from hostrt.cli.subject import Subject
     from hostrt.frames.frames import Frames, VectorSpec
     from hostrt.frames.sources import LoadedInputs
-    from hostrt.program.model import Program
 
 DEFAULT_FRAMES = 2
 DEFAULT_PERIOD_S = 0.016
@@ -32,12 +32,12 @@ class RunInputs:
     """A model and the frames for it.
 
     Attributes:
-        program: the model.
+        subject: the program or model.
         period_s: seconds from one frame to the next.
         loaded: the frames, with notes about them.
     """
 
-    program: Program
+    subject: Subject
     period_s: float
     loaded: LoadedInputs
 
@@ -66,15 +66,14 @@ def prepare_inputs(arguments: argparse.Namespace) -> RunInputs:
         ProgramError: the model cannot be read, or does not say what its inputs are.
     """
     from hostrt.frames.sources import LoadedInputs, load_inputs, parse_indices
-    from hostrt.runner.plan import make_plan
 
     period_s = _period(arguments)
-    program = _load(arguments, period_s)
-    specs = make_plan(program).input_specs
+    subject = _load(arguments, period_s)
+    specs = subject.input_specs
     text = arguments.input_sample_indices
     indices = parse_indices(text) if text else None
     if arguments.input_file is None:
-        return RunInputs(program, period_s, LoadedInputs(_generate(arguments, specs, indices)))
+        return RunInputs(subject, period_s, LoadedInputs(_generate(arguments, specs, indices)))
     length = next((spec.length for spec in specs if not spec.is_latched), 1)
     loaded = load_inputs(
         arguments.input_file,
@@ -84,7 +83,7 @@ def prepare_inputs(arguments: argparse.Namespace) -> RunInputs:
         indices=indices,
         n_frames=arguments.n_frames,
     )
-    return RunInputs(program, period_s, loaded)
+    return RunInputs(subject, period_s, loaded)
 
 
 def _generate(
@@ -104,7 +103,7 @@ def _generate(
     return frames if indices is None else frames.cut(*indices)
 
 
-def _load(arguments: argparse.Namespace, period_s: float) -> Program:
+def _load(arguments: argparse.Namespace, period_s: float) -> Subject:
     """Load the model; LOOPBACK for audio gets a vector of one period's samples."""
     model = list(arguments.model)
     if model == ["LOOPBACK"] and arguments.input_file is not None:
@@ -113,7 +112,7 @@ def _load(arguments: argparse.Namespace, period_s: float) -> Program:
         if Path(arguments.input_file).suffix.lower() in AUDIO_SUFFIXES:
             rate = arguments.sample_rate or DEFAULT_RATE_HZ
             model = [f"LOOPBACK:{max(1, round(period_s * rate))}"]
-    return load_program(arguments, model)
+    return load_subject(arguments, model)
 
 
 def _period(arguments: argparse.Namespace) -> float:

@@ -9,26 +9,29 @@ from hostrt.cli.output import print_table, say
 
 if TYPE_CHECKING:
     from hostrt.analysis.compare import Comparisons
-    from hostrt.program.model import Program
+    from hostrt.cli.subject import Subject
     from hostrt.runner.result import RunResult
 
+_OUTPUTS_SHOWN = 16
 _COLUMNS = ("min", "median", "p90", "p99", "max")
 
 
 def print_report(
-    program: Program,
+    subject: Subject,
     results: dict[str, RunResult],
     comparisons: Comparisons,
     warm_up: int,
 ) -> None:
     """Print what ran where, latencies and verdicts."""
-    say(f"{program.name} for {program.chip}, {program.n_words} words, {program.sha256[:12]}")
+    say(subject.headline())
     for name, result in results.items():
         where = result.provenance.board or "this computer"
         kind = " (simulated)" if result.simulated else ""
         say(f"\n{name}: {result.metrics.n_frames} frames on {where}{kind}")
-        for key, array in result.outputs.items():
-            say(f"  output {key}: {array.shape[0]} x {array.shape[1]} {array.dtype}")
+        for key, array in list(result.outputs.items())[:_OUTPUTS_SHOWN]:
+            say(f"  output {key}: {' x '.join(map(str, array.shape))} {array.dtype}")
+        if len(result.outputs) > _OUTPUTS_SHOWN:
+            say(f"  and {len(result.outputs) - _OUTPUTS_SHOWN} more outputs")
         _print_latencies(result, warm_up)
         for item in result.notes:
             say(f"  note: {item}")
@@ -45,6 +48,11 @@ def _print_latencies(result: RunResult, warm_up: int) -> None:
     ]
     if rows:
         print_table(["latency (ms)", *_COLUMNS, "frames"], rows)
+    if metrics.host_per_frame_s is not None:
+        say(f"  host time per frame: {1e6 * metrics.host_per_frame_s:.1f} us (mean of the run)")
+    if result.metrics.work:
+        counts = (f"{value:g} {key}" for key, value in result.metrics.work.items())
+        say(f"  work per frame: {', '.join(counts)}")
     slack = metrics.slack_s
     if slack is not None and slack.size and result.metrics.input_period_s is not None:
         missed = int((slack < 0).sum())

@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from firmware_protocol.iospec import format_iospec
 from hostrt.analysis.metrics import LatencyMetrics
-from hostrt.cli.export import export_program
+from hostrt.cli.export import export_program, folder_name, safe_name
+from hostrt.files import write_file
 from hostrt.runner.store import OutputFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hostrt.analysis.compare import Comparison
+    from hostrt.cli.subject import Subject
     from hostrt.frames.frames import Frames
-    from hostrt.program.model import Program
     from hostrt.runner.result import RunResult
 
 COMPARISON = "compare_metrics.yaml"
@@ -27,7 +29,7 @@ class RunFolder:
         path: the folder.
     """
 
-    def __init__(self, path: Path, program: Program) -> None:
+    def __init__(self, path: Path, subject: Subject) -> None:
         """Make the folder, drop the verdict of an earlier run, and write the program's files.
 
         Raises:
@@ -35,7 +37,14 @@ class RunFolder:
         """
         self.path = path
         self._folder = OutputFolder(path)
-        self._program_files = export_program(program, path)
+        self._program_files = _export(subject, path)
+
+    @classmethod
+    def of(cls, parent: Path, subject: Subject) -> RunFolder:
+        """Make the folder of a subject below `parent`."""
+        program = subject.program
+        name = folder_name(program) if program is not None else safe_name(subject.name)
+        return cls(parent / name, subject)
 
     def store(
         self,
@@ -78,3 +87,12 @@ class RunFolder:
         """Name the program's files in the manifest too."""
         for path in self._program_files:
             self._folder.write_file(str(path.relative_to(self.path)), path.read_bytes())
+
+
+def _export(subject: Subject, folder: Path) -> list[Path]:
+    """Write the program's files, or for a model the specification that was used."""
+    if subject.program is not None:
+        return export_program(subject.program, folder)
+    path = folder / f"{safe_name(subject.name)}_iospec.yaml"
+    write_file(path, format_iospec(subject.io.iospec).encode())
+    return [path]

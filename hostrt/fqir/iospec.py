@@ -69,7 +69,7 @@ def _vectors(tensors: Iterable[Tensor], kind: str, latched: frozenset[str]) -> d
             varname=name,
             length=_length(tensor, kind),
             precision=_precision(tensor, kind),
-            quantization={"scale": _scale(tensor, kind), "zero_pt": 0},
+            quantization=_quantization(tensor, kind),
             comments={"latch": name in latched} if kind == INPUT else {},
         )
     return vectors
@@ -94,13 +94,14 @@ def _precision(tensor: Tensor, kind: str) -> int:
     return precision
 
 
-def _scale(tensor: Tensor, kind: str) -> int | float:
-    """Give the real value of 1: a whole number where it is one."""
+def _quantization(tensor: Tensor, kind: str) -> dict[str, object]:
+    """Give the real value of 1, a whole number where it is one; nothing when it is unknown."""
     quanta = tensor.quanta
-    if quanta is None or not _LEAST_QUANTA <= quanta <= _MOST_QUANTA:
+    if quanta is None:
+        return {}
+    if not _LEAST_QUANTA <= quanta <= _MOST_QUANTA:
         raise ProgramUnsupported(
-            f"{kind} {spell_text(tensor.name)} has "
-            + ("no scale" if quanta is None else "a scale beyond what numbers can hold")
-            + f", expected 2**q with q in {_LEAST_QUANTA}..{_MOST_QUANTA}"
+            f"{kind} {spell_text(tensor.name)} has a scale beyond what numbers can hold, "
+            f"expected 2**q with q in {_LEAST_QUANTA}..{_MOST_QUANTA}"
         )
-    return 2**quanta if quanta >= 0 else 2.0**quanta
+    return {"scale": 2**quanta if quanta >= 0 else 2.0**quanta, "zero_pt": 0}

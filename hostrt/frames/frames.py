@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hostrt.errors import FrameError
 
-type_of_precision: Mapping[int, type[np.signedinteger]] = {8: np.int8, 16: np.int16}
+type_of_precision: Mapping[int, type[np.signedinteger]] = {8: np.int8, 16: np.int16, 24: np.int32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class VectorSpec:
         name: name by which frames address it.
         length: elements that the model uses.
         padded_length: elements that travel to the board, at least `length`.
-        precision: bits per element, 8 or 16, signed.
+        precision: bits per element, 8, 16 or 24, signed; 24 has no packed form.
         is_latched: the board keeps the value; it triggers no computation.
     """
 
@@ -41,7 +41,7 @@ class VectorSpec:
     def __post_init__(self) -> None:
         if self.precision not in type_of_precision:
             raise FrameError(
-                f"input {self.name!r}: precision {self.precision} bits, expected 8 or 16"
+                f"input {self.name!r}: precision {self.precision} bits, expected 8, 16 or 24"
             )
         if not 0 < self.length <= self.padded_length:
             raise FrameError(
@@ -51,7 +51,7 @@ class VectorSpec:
 
     @property
     def dtype(self) -> np.dtype[np.signedinteger]:
-        """Element type, int8 or int16."""
+        """Element type: int8, int16, or int32 for 24 bits."""
         return np.dtype(type_of_precision[self.precision])
 
     @property
@@ -69,7 +69,8 @@ FrameInputs = ArrayLike | Mapping[str, ArrayLike] | Sequence[Frame]
 class Frames(Mapping[str, NDArray[np.signedinteger]]):
     """Checked input frames; immutable.
 
-    As a mapping it gives what is sent: name -> read-only (T, padded_length) array, int8 or int16.
+    As a mapping it gives what is sent: name -> read-only (T, padded_length) array of the input's
+    type.
     A latched input that holds one value for the whole run has the shape (1, padded_length).
 
     Attributes:

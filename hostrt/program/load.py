@@ -73,11 +73,16 @@ def load_program(path: str | Path | Sequence[str | Path], options: LoadOptions) 
     return _load_pair(paths[0], paths[1], options)
 
 
-def read_iospec(path: str | Path) -> IOSpec:
-    """Read an IOSpec YAML file."""
+def read_iospec(path: str | Path, *, precisions: tuple[int, ...] = PACKED_PRECISIONS) -> IOSpec:
+    """Read an IOSpec YAML file.
+
+    Args:
+        path: the file.
+        precisions: bits of an element that are allowed; models may have more than programs.
+    """
     data, name = read_source(Path(path), Budgets())
     with format_faults(name):
-        return iospec_from_tree(load_yaml(data, name), name=name, precisions=PACKED_PRECISIONS)
+        return iospec_from_tree(load_yaml(data, name), name=name, precisions=precisions)
 
 
 def read_metadata(path: str | Path) -> Metadata:

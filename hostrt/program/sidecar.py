@@ -44,7 +44,7 @@ def choose_iospec(
                 hint="give the IOSpec that was made with this program",
             )
         return spec, ()
-    for candidate in _usual_names(path):
+    for candidate in usual_names(path):
         if not candidate.is_file():
             continue
         try:
@@ -70,7 +70,7 @@ def choose_salt(path: Path, options: LoadOptions) -> tuple[int, tuple[str, ...]]
         return options.salt, ()
     if options.metadata is not None:
         return read_metadata(options.metadata).salt, ()
-    for candidate in _usual_names(path, "metadata"):
+    for candidate in usual_names(path, "metadata"):
         if not candidate.is_file():
             continue
         try:
@@ -81,7 +81,8 @@ def choose_salt(path: Path, options: LoadOptions) -> tuple[int, tuple[str, ...]]
     return 0, ("the file does not store the encryption salt: 0 is assumed",)
 
 
-def _usual_names(path: Path, what: str = "iospec") -> list[Path]:
+def usual_names(path: Path, what: str = "iospec") -> list[Path]:
+    """Name the files that may lie beside a program or model and say `what` about it."""
     stems = dict.fromkeys([path.stem, re.sub("_[AD]$", "", path.stem)])
     names = [*(f"{stem}_{what}.yaml" for stem in stems), f"{what}.yaml"]
     folders = [path.parent]

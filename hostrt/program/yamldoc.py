@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import yaml
 
 _MAX_DEPTH = 64
+_MAX_ALIASES = 4096  # the reference toolkit shares empty comments, one alias per vector
+_MAX_VALUES = 1 << 18
 _PYTHON_TAG = "tag:yaml.org,2002:python/"
 # Other explicit tags make the loader convert text it never checked (crashing on some) or build
 # types that JSON does not have.
@@ -22,7 +24,7 @@ def load_yaml(
     name: str,
     *,
     max_bytes: int = Budgets().yaml_bytes,
-    max_aliases: int = 0,
+    max_aliases: int = _MAX_ALIASES,
     max_depth: int = _MAX_DEPTH,
 ) -> object:
     """Parse one YAML document with the safe loader.
@@ -31,7 +33,8 @@ def load_yaml(
         data: UTF-8 text.
         name: file or member name for messages.
         max_bytes: size limit.
-        max_aliases: `*name` references allowed; each can multiply what the document holds.
+        max_aliases: `*name` references allowed. What they refer to counts as if it stood there:
+            written out in full, a document with aliases has at most 2**18 values.
         max_depth: nesting allowed.
 
     Returns:
@@ -100,24 +103,67 @@ def _check_events(events: Any, name: str, max_aliases: int, max_depth: int) -> N
     """Check limits and tags before any object is built."""
     import yaml
 
-    documents = aliases = depth = 0
+    documents = 0
+    sizes = _Sizes(name, max_aliases, max_depth)
     for event in events:
+        line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
+            sizes.open(event.anchor, line)
         elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
+            sizes.close()
+        elif isinstance(event, yaml.ScalarEvent):
+            sizes.scalar(event.anchor)
         elif isinstance(event, yaml.AliasEvent):
-            aliases += 1
+            sizes.alias(str(event.anchor), line)
         elif isinstance(event, yaml.DocumentStartEvent):
             documents += 1
-        line = event.start_mark.line + 1 if event.start_mark else 0
         if documents > 1:
             raise _corrupt(name, line, "a second document")
-        _check_limit(name, line, "aliases", aliases, max_aliases)
-        _check_limit(name, line, "levels of nesting", depth, max_depth)
         tag = getattr(event, "tag", None)
         if tag is not None and tag not in _PLAIN_TAGS:
             _refuse_tag(tag, name, line)
+
+
+class _Sizes:
+    """Counts the values of a document as it would be with its aliases written out."""
+
+    def __init__(self, name: str, max_aliases: int, max_depth: int) -> None:
+        self._name = name
+        self._max_aliases = max_aliases
+        self._max_depth = max_depth
+        self._aliases = 0
+        self._open: list[tuple[str | None, int]] = []
+        self._count = 0
+        self._of_anchor: dict[str, int] = {}
+
+    def open(self, anchor: str | None, line: int) -> None:
+        """Begin a list or mapping."""
+        if anchor is not None:
+            self._of_anchor.pop(anchor, None)
+        self._open.append((anchor, self._count))
+        self._count += 1
+        _check_limit(self._name, line, "levels of nesting", len(self._open), self._max_depth)
+
+    def close(self) -> None:
+        """End the list or mapping that was begun last."""
+        anchor, before = self._open.pop()
+        if anchor is not None:
+            self._of_anchor[anchor] = self._count - before
+
+    def scalar(self, anchor: str | None) -> None:
+        """Count a single value."""
+        self._count += 1
+        if anchor is not None:
+            self._of_anchor[anchor] = 1
+
+    def alias(self, anchor: str, line: int) -> None:
+        """Count an alias, which must refer to a value that has ended."""
+        self._aliases += 1
+        _check_limit(self._name, line, "aliases", self._aliases, self._max_aliases)
+        if anchor not in self._of_anchor:
+            raise _corrupt(self._name, line, f"alias {anchor[:40]!r} to nothing or to itself")
+        self._count += self._of_anchor[anchor]
+        _check_limit(self._name, line, "values written out by aliases", self._count, _MAX_VALUES)
 
 
 def _check_limit(name: str, line: int, what: str, found: int, limit: int) -> None:

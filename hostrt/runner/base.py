@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
 from firmware_protocol.sequences import SequenceRuleError, SequenceTracker
 from hostrt.errors import FrameError, SequenceError, UsageError
@@ -62,9 +62,11 @@ class BaseRunner(ABC):
 
     Attributes:
         name: registered name of the runner.
+        takes: what it runs, "program" or "model".
     """
 
     name = "base"
+    takes: ClassVar[str] = "program"
 
     def __init__(self) -> None:
         self._ready = False

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from hostrt.errors import ExtraMissing, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from hostrt.fqir.graph import Model
     from hostrt.program.model import Program
     from hostrt.runner.base import BaseRunner
 
@@ -21,30 +23,41 @@ def runner_names() -> list[str]:
     return sorted({point.name for point in entry_points(group=GROUP)})
 
 
+def takes(name: str) -> str:
+    """Tell what a runner runs: "program" or "model"."""
+    return str(getattr(_maker(name), "takes", "program"))
+
+
 def Runner(  # noqa: N802 - reads and is documented as the class it stands for
-    name: str, program: Program | str | Path = "LOOPBACK", **options: object
+    name: str, program: Program | Model | str | Path = "LOOPBACK", **options: object
 ) -> BaseRunner:
     """Make the runner registered under `name`.
 
     Args:
-        name: "hw", "dummy", or one that an installed package registers.
-        program: a Program, a program file, or `LOOPBACK`.
+        name: "hw", "fqir", "dummy", or one that an installed package registers.
+        program: what it runs: a Program, a program file or `LOOPBACK`; for "fqir" a Model or a
+            `.pt` file.
         options: what the runner takes, such as `board` and `chip` for "hw".
 
     Raises:
         UsageError: no such runner, or an option it does not take.
     """
+    make = _maker(name)
+    try:
+        runner: BaseRunner = make(program, **options)
+    except TypeError as error:
+        raise UsageError(f"runner {name!r}: {error}") from error
+    return runner
+
+
+def _maker(name: str) -> Callable[..., BaseRunner]:
     points = {point.name: point for point in entry_points(group=GROUP)}
     if name not in points:
         raise UsageError(
             f"no runner named {name!r}", hint=f"known runners: {', '.join(sorted(points))}"
         )
     try:
-        make = points[name].load()
+        make: Callable[..., BaseRunner] = points[name].load()
     except ImportError as error:
         raise ExtraMissing(f"runner {name!r} cannot be used: {error}") from error
-    try:
-        runner: BaseRunner = make(program, **options)
-    except TypeError as error:
-        raise UsageError(f"runner {name!r}: {error}") from error
-    return runner
+    return make

@@ -34,6 +34,8 @@ class RunMetrics:
         energy_j: energy of the whole run in joules, None when not measured.
         pll_vco_hz: frequency of the PLL's oscillator in Hz, None when unknown.
         duration_s: time that the run took on the host's clock, None when not measured.
+        work: what one frame costs by count ("macs", "operations", "parameter_bytes"); empty when
+            the runner cannot tell.
     """
 
     n_frames: int
@@ -43,6 +45,7 @@ class RunMetrics:
     energy_j: float | None = None
     pll_vco_hz: float | None = None
     duration_s: float | None = None
+    work: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for clock, values in self.latencies_s.items():

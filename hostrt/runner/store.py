@@ -4,6 +4,7 @@
     run_metrics.yaml                   measurements
     output_<name>.npy                  outputs, (T, L) integers
     output_<name>.wav                  the same as audio, for outputs that are audio
+    debug_vars.npz                     internal variables, if any were asked for, in graph order
     io_records/apb_records/0PROG_A|D   program files for an SD card
 
 Every file appears complete or not at all. A folder with a manifest is a finished run: writing into
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 METRICS = "run_metrics.yaml"
+INTERNALS = "debug_vars.npz"
 FORMAT_VERSION = 1
 
 
@@ -158,6 +160,12 @@ class OutputFolder:
         rates = sample_rates or {}
         for name, array in result.outputs.items():
             self.write_output(name, array, sample_rate=rates.get(name))
+        if result.internals:
+            # names may hold what no file system takes, and they are members of a zip here
+            arrays = {quote(name, safe=" %:="): data for name, data in result.internals.items()}
+            buffer = io.BytesIO()
+            np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub types allow_pickle
+            self.write_file(INTERNALS, buffer.getvalue())
         self.write_yaml(METRICS, metrics_tree)
 
     def finish(

@@ -133,6 +133,11 @@ def test_yaml_aliases_nesting_and_size_have_budgets() -> None:
         with pytest.raises(ProgramUnsafe, match="aliases"):
             load_yaml(laughs, "x", max_aliases=limit)
     assert load_yaml("a: &n [1]\nb: *n\n", "x", max_aliases=1) == {"a": [1], "b": [1]}
+    with pytest.raises(ProgramUnsafe, match="values written out by aliases"):
+        load_yaml(laughs, "x")
+    for endless in ("&a [*a]", "a: &a {b: *a}", "a: *b"):
+        with pytest.raises(ProgramCorrupt, match="to nothing or to itself"):
+            load_yaml(endless, "x")
     for deep in ("[" * 65 + "]" * 65, "[" * 500_000, "- " * 3000):
         with pytest.raises(ProgramUnsafe, match="nesting"):
             load_yaml(deep, "x")
