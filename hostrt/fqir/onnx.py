@@ -27,7 +27,7 @@ _Field: TypeAlias = tuple[int, "int | str | bytes"]
 _IR_VERSION = 8
 _OPSET = 1
 _DOMAIN = "fqir"
-_MOST_BYTES = 1 << 30
+_MOST_BYTES = 1 << 28
 _VARINT, _BYTES = 0, 2
 _FLOAT, _UINT8, _INT8, _UINT16, _INT16, _INT32, _INT64 = 1, 2, 3, 4, 5, 6, 7
 _BOOL, _DOUBLE, _UINT32, _UINT64, _INT4 = 9, 11, 12, 13, 22
@@ -49,7 +49,7 @@ def onnx_bytes(model: Model) -> bytes:
     types stand beside each node and tensor, as ONNX has no place for them.
 
     Raises:
-        ProgramUnsupported: the file would exceed 1 GiB.
+        ProgramUnsupported: the file would exceed 256 MiB.
     """
     encoded: dict[int, bytes] = {}
     for graph in reversed(graphs_within(model.arith)):
