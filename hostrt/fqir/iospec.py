@@ -22,7 +22,7 @@ def infer_iospec(model: Model, latched: Sequence[str] = ()) -> IOSpec:
 
     One sequence takes all inputs that are not latched and gives all outputs; each latched input
     has one of its own that gives nothing. A vector's length is its first axis; of an output with
-    more axes it is nominal.
+    more axes it is nominal. A vector of unknown scale has no quantization (the reference fails).
 
     Args:
         model: its ARITH graph decides.
