@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from firmware_protocol.members import printable_name
 from hostrt.errors import ProgramUnsafe, ProgramUnsupported
 from hostrt.fqir.operators import BY_CLASS
 from hostrt.fqir.pickle_fault import PickleFault
@@ -75,7 +76,7 @@ def find_global(module: str, name: str) -> Global:
 
 
 def _refusal(module: str, name: str) -> PickleFault:
-    words = f"the name '{module} {name}'"
+    words = f"the name '{printable_name(module)} {printable_name(name)}'"
     package = module.partition(".")[0]
     if package == "torch" and any(word in name for word in _TORCH_TENSOR_WORDS):
         return PickleFault(
@@ -93,7 +94,7 @@ def _refusal(module: str, name: str) -> PickleFault:
         )
     return PickleFault(
         ProgramUnsafe,
-        f"{words}",
+        words,
         "classes of FQIR, numpy arrays and plain values only",
         hint="nothing was executed; an honest model has no use for it, do not open it elsewhere",
     )

@@ -19,20 +19,21 @@ _CACHES = ("_compiled_runtime_cache", "_runtime_plan_cache")
 _ROOT = "the main graph"
 
 
-def build_model(root: StandIn, file: str, limits: Limits) -> Model:
+def build_model(root: StandIn, file: str, limits: Limits, left: int) -> Model:
     """Make a model.
 
     Args:
         root: the main GraphProto.
         file: its name for messages.
         limits: budgets.
+        left: bytes of memory that may still be used.
 
     Raises:
         ProgramCorrupt: an attribute of the wrong type, or something that is missing.
         ProgramUnsafe: a graph that contains itself, or more than the budgets allow.
         ProgramUnsupported: no ARITH graph, or a reshaper.
     """
-    builder = _Builder(file, limits)
+    builder = _Builder(file, limits, left)
     graph = builder.graph(root, _ROOT, 0)
     if "ARITH" not in graph.subgraphs:
         raise ProgramUnsupported(
@@ -46,11 +47,11 @@ def build_model(root: StandIn, file: str, limits: Limits) -> Model:
 class _Builder:
     """Makes each object once, so that what the file shares stays shared."""
 
-    def __init__(self, file: str, limits: Limits) -> None:
+    def __init__(self, file: str, limits: Limits, left: int) -> None:
         self.notes: list[str] = []
         self._file = file
         self._limits = limits
-        self._work = Work(file, limits)
+        self._work = Work(file, limits, left)
         self._constants = Constants(self._work)
         self._tensors: dict[int, Tensor] = {}
         self._operators: dict[int, Operator] = {}

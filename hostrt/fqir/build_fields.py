@@ -8,39 +8,43 @@ from typing import TYPE_CHECKING, TypeGuard
 import numpy as np
 
 from firmware_protocol.members import printable_name
-from hostrt.errors import ProgramCorrupt, ProgramUnsafe
-from hostrt.fqir.pickle_fault import HINT_DAMAGED
+from hostrt.errors import ProgramCorrupt
+from hostrt.fqir.limits import over_limit
 from hostrt.fqir.standins import Global, PickledArray, PickledSet, StandIn
 
 if TYPE_CHECKING:
     from hostrt.fqir.graph import Array
     from hostrt.fqir.limits import Limits
 
+_HINT = "save the model again with fmot; if that does not help, report it with the file"
+_ITEM_BYTES = 128  # estimated memory of an entry of a dict
 _MAX_QUANTA = 1000  # 2.0**1000 is still a float
 
 
 class Work:
     """Counts what is looked at, so that shared lists cannot stand for endless ones."""
 
-    def __init__(self, file: str, limits: Limits) -> None:
+    def __init__(self, file: str, limits: Limits, left: int) -> None:
+        """Get ready to count.
+
+        Args:
+            file: name for messages.
+            limits: budgets.
+            left: bytes of memory that may still be used.
+        """
         self.file = file
         self.limits = limits
-        self._left = limits.work
+        self._left = left
 
     def spend(self, n_items: int) -> None:
-        """Count items.
+        """Count list items, dict entries or constants.
 
         Raises:
             ProgramUnsafe: more than allowed.
         """
-        self._left -= n_items
+        self._left -= _ITEM_BYTES * n_items
         if self._left < 0:
-            raise ProgramUnsafe(
-                f"{self.file}: found more than {self.limits.work} list items and constants, "
-                "expected fewer",
-                hint="no model for these chips is that large; ask where the file comes from",
-                file=self.file,
-            )
+            raise over_limit(self.file, "a graph larger than the memory budget", "a smaller one")
 
 
 class Fields:
@@ -70,7 +74,7 @@ class Fields:
         file = self._work.file
         return ProgramCorrupt(
             f"{file}: {self.label}: found {found}, expected {expected}",
-            hint=HINT_DAMAGED,
+            hint=_HINT,
             file=file,
         )
 
@@ -113,14 +117,14 @@ class Fields:
         return value
 
     def optional_float(self, name: str) -> float | None:
-        """Give a float, None for None and for NaN."""
+        """Give a float, None for None, NaN and infinity."""
         value = self._state.get(name)
         if value is None:
             return None
         if not isinstance(value, int | float | np.integer | np.floating):
             raise self.wrong(name, value, "a number")
         number = float(value)
-        return None if math.isnan(number) else number
+        return number if math.isfinite(number) else None
 
     def array(self, name: str) -> Array | None:
         """Give an array, None for None and absent."""
@@ -171,7 +175,7 @@ def shown(value: object) -> str:
     if isinstance(value, str):
         return quoted(value[:40])
     if value is None or isinstance(value, int | float | np.bool_ | np.integer | np.floating):
-        return str(value)
+        return str(value)[:40]
     if isinstance(value, StandIn):
         return f"of class {value.cls.name}"
     if isinstance(value, Global):

@@ -15,15 +15,16 @@ from hostrt.errors import ProgramCorrupt, ProgramUnsafe, ProgramUnsupported
 from hostrt.fqir.limits import Limits, over_limit
 from hostrt.program.intake import format_faults
 
-LEGACY_START = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
-"""First bytes of a legacy container: its magic number as a pickle."""
-
 _ZIP_START = b"PK\x03\x04"
 _PICKLE_START = re.compile(rb"\x80[\x02-\x05]")
+# the magic number 0x1950a86a20f9469cfc6c as a pickle, which protocol 4 puts into a frame
+_LEGACY_START = re.compile(
+    rb"\x80[\x02-\x05](?:\x95\x0d\0{7})?\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\."
+)
 _PICKLE_MEMBER = re.compile(r"[^/]+/data\.pkl")
 # a directory entry of a zip: 28 bytes on stands the length of the name, at 46 the name
 _LISTED_PICKLE = re.compile(rb"PK\x01\x02.{42}[^/\x00]{1,1024}?/data\.pkl", re.DOTALL)
-_HEAD, _TAIL = 16, 1 << 17
+_HEAD, _TAIL = 4, 1 << 17
 
 
 class Container(Enum):
@@ -72,7 +73,7 @@ def looks_like_fqir(head: bytes, tail: bytes = b"") -> bool:
     """Say whether the first and the last bytes are those of an FQIR model.
 
     Args:
-        head: at least the first 16 bytes.
+        head: at least the first 4 bytes.
         tail: the end of the file, with the directory if it is a zip; empty when `head` is the
             whole file.
     """
@@ -96,7 +97,7 @@ def find_pickle(data: bytes, file: str, limits: Limits) -> PickleSpan:
     """
     if data.startswith(_ZIP_START):
         return _in_zip(data, file, limits)
-    if data.startswith(LEGACY_START):
+    if _LEGACY_START.match(data):
         return PickleSpan(Container.LEGACY, 0, len(data))
     if _PICKLE_START.match(data):
         return PickleSpan(Container.BARE, 0, len(data))

@@ -16,7 +16,7 @@ class Limits:
     """Budgets of the loader; the defaults keep the process below 200 MB.
 
     Attributes:
-        file_bytes: size of the file; 8 million int32 parameters need 48 MB.
+        file_bytes: size of the file; 7 million int32 parameters need 42 MB.
         members: entries of the zip; torch writes six, and one more per tensor of its own.
         memory_bytes: estimated memory of the file, its text, its arrays and everything made of
             them together. Python itself with numpy is 40 MB more.
@@ -27,7 +27,6 @@ class Limits:
         integer_bytes: one integer; the largest in any file is the legacy header's, of 10 bytes.
         graph_depth: graphs inside graphs; the reference's tools make three levels.
         nodes: nodes to be executed when every shared graph counts where it is used.
-        work: list items, dict entries and constants that are looked at while building the graph.
         constant_depth: lists inside lists in a constant.
     """
 
@@ -40,7 +39,6 @@ class Limits:
     integer_bytes: int = 16
     graph_depth: int = 32
     nodes: int = 1 << 18
-    work: int = 1 << 20
     constant_depth: int = 8
 
 

@@ -27,7 +27,7 @@ def make(cls: object, args: object) -> StandIn:
         raise unsafe(f"NEWOBJ on a {type(cls).__name__}", "a class of the model")
     if cls.role is not Role.OBJECT:
         raise unsafe(f"NEWOBJ on '{cls}'", "a class of the model")
-    if args != ():
+    if type(args) is not tuple or args:
         raise unsafe(f"NEWOBJ on '{cls}' with arguments", "none")
     return StandIn(cls)
 
@@ -79,11 +79,12 @@ def _set_state(target: StandIn, state: object, spend: Callable[[int], None]) -> 
 
 
 def _encode(args: tuple[object, ...], spend: Callable[[int], None]) -> bytes:
-    if len(args) != 2 or type(args[0]) is not str or args[1] != "latin1":
+    text, codec = args if len(args) == 2 else (None, None)
+    if not isinstance(text, str) or not isinstance(codec, str) or codec != "latin1":
         raise unsafe("_codecs encode with other arguments", "text and 'latin1'")
-    spend(len(args[0]))
+    spend(len(text))
     try:
-        return args[0].encode("latin-1")
+        return text.encode("latin-1")
     except UnicodeEncodeError as error:
         raise corrupt("a byte above 255 in array data", "one character per byte") from error
 
@@ -103,13 +104,12 @@ def _nothing_but(value: Callable[[], object]) -> Callable[[tuple[object, ...]], 
     return handler
 
 
-_ALLOCATING = {"encode": _encode, "_frombuffer": from_buffer}
+_ALLOCATING = {"encode": _encode, "_frombuffer": from_buffer, "scalar": make_scalar}
 _PLAIN: dict[str, Callable[[tuple[object, ...]], object]] = {
     "_reconstruct": reconstruct,
     "set": _set,
     "frozenset": _set,
     "dtype": make_dtype,
-    "scalar": make_scalar,
     "bytes": _nothing_but(bytes),
     "OrderedDict": _nothing_but(dict),
 }

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 _CODES = frozenset({"i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1", "f4", "f8"})
 _DTYPE_STATE_END = (None, None, None, -1, -1, 0)
+_ARRAY_BYTES = 500  # estimated memory of an array, and what making one costs in time
 _MAX_AXES = 32  # of numpy 1.x
-_MAX_LENGTH = 1 << 40  # far above any file, far below where numpy's own sizes overflow
+_MAX_ELEMENTS = 1 << 40  # far above any file, far below where numpy's own sizes overflow
 
 
 def make_dtype(args: tuple[object, ...]) -> PickledDtype:
@@ -62,13 +63,12 @@ def _is_plain(state: tuple[object, ...]) -> bool:
     )
 
 
-def make_scalar(args: tuple[object, ...]) -> np.generic:
+def make_scalar(args: tuple[object, ...], spend: Callable[[int], None]) -> np.generic:
     """Do what numpy's `scalar(dtype, data)` is for."""
     if len(args) != 2 or not isinstance(args[1], bytes):
         raise corrupt("a numpy scalar with other arguments", "an element type and bytes")
-    values = _decode(args[0], (), args[1])
-    item = values[()]
-    assert isinstance(item, np.generic)
+    spend(_ARRAY_BYTES)
+    item: np.generic = _decode(args[0], (), args[1]).flat[0]
     return item
 
 
@@ -91,7 +91,8 @@ def set_array(array: PickledArray, state: object, spend: Callable[[int], None]) 
     if not isinstance(state, tuple) or len(state) != 5:
         raise corrupt("an array's state in another form", "version, shape, type, order, data")
     version, shape, dtype, fortran, data = state
-    if array.array is not None or version != 1 or not isinstance(fortran, int):
+    is_first = array.array is None and isinstance(version, int) and version == 1
+    if not is_first or not isinstance(fortran, int):
         raise corrupt("an array's state twice or of another version", "one of version 1")
     if not isinstance(data, bytes):
         raise corrupt(f"array data of type {type(data).__name__}", "bytes")
@@ -102,8 +103,8 @@ def from_buffer(args: tuple[object, ...], spend: Callable[[int], None]) -> Pickl
     """Do what numpy's `_frombuffer(data, dtype, shape, order[, axes])` is for (protocol 5)."""
     if len(args) not in {4, 5} or not isinstance(args[0], bytes):
         raise corrupt("an array with other arguments", "data, type, shape, order")
-    order = args[3]
-    if len(args) == 4 and isinstance(order, str) and order in {"C", "F"}:
+    order = args[3] if isinstance(args[3], str) else ""
+    if len(args) == 4 and order in {"C", "F"}:
         return PickledArray(_ordered(args[1], args[2], args[0], order, spend))
     if len(args) == 5 and order == "K":
         array = _ordered(args[1], args[2], args[0], "C", spend)
@@ -117,10 +118,13 @@ def _ordered(
     dtype: object, shape: object, data: bytes, order: str, spend: Callable[[int], None]
 ) -> Array:
     lengths = _whole(shape)
-    if lengths is None or not all(0 <= length < _MAX_LENGTH for length in lengths):
+    if lengths is None or min(lengths, default=0) < 0:
         raise corrupt("an array's shape in another form", f"at most {_MAX_AXES} lengths")
-    if isinstance(dtype, PickledDtype) and dtype.order == ">":
-        spend(len(data))
+    # numpy refuses shapes whose product overflows even when another length is 0
+    if math.prod(length or 1 for length in lengths) > _MAX_ELEMENTS:
+        raise corrupt(f"an array of shape {_shown(lengths)}", "one that fits into the file")
+    is_foreign = isinstance(dtype, PickledDtype) and dtype.order == ">"
+    spend(_ARRAY_BYTES + (len(data) if is_foreign else 0))
     return _decode(dtype, lengths, data, order)
 
 

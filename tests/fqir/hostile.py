@@ -1,0 +1,399 @@
+"""Files that nobody writes by accident, and how each of them must end.
+
+Every pickle is made of instructions by hand. Those that call something would leave a trace: a
+file named by the caller, or an entry in `TRIPPED`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hostrt.errors import ProgramCorrupt, ProgramError, ProgramUnsafe, ProgramUnsupported
+from tests.fqir.assemble import (
+    GRAPH,
+    TENSOR,
+    array,
+    call,
+    doubled,
+    dtype,
+    dump,
+    graph_with,
+    instance,
+    name,
+    op,
+    raw,
+    small,
+    text,
+    u4,
+    u8,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TRIPPED: list[object] = []
+"""Stays empty: `trip` is named by hostile pickles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A hostile pickle.
+
+    Attributes:
+        data: the file.
+        kind: the error it must end with.
+        words: what the message must contain.
+    """
+
+    data: bytes
+    kind: type[ProgramError]
+    words: str = ""
+
+
+def trip(*arguments: object) -> object:
+    """Note that a pickle was executed."""
+    TRIPPED.append(arguments)
+    return None
+
+
+def calls(canary: str) -> Iterator[tuple[str, Case]]:
+    """Give pickles that name what they may not."""
+    touch = text(f"touch {canary}")
+    code = text(f"open({canary!r}, 'w')")
+    names = {
+        "os.system": call("os", "system", touch),
+        "posix.system": call("posix", "system", touch),
+        "nt.system": call("nt", "system", touch),
+        "subprocess": call("subprocess", "getoutput", touch),
+        "Popen": call("subprocess", "Popen", touch),
+        "builtins.eval": call("builtins", "eval", code),
+        "__builtin__.eval": call("__builtin__", "eval", code),
+        "builtins.exec": call("builtins", "exec", code),
+        "builtins.open": call("builtins", "open", text(canary), text("w")),
+        "builtins.compile": call("builtins", "compile", code, text("x"), text("exec")),
+        "builtins.getattr": call("builtins", "getattr", name("builtins", "set"), text("mro")),
+        "builtins.__import__": call("builtins", "__import__", text("tests.fqir.hostile")),
+        "builtins.object": call("builtins", "object"),
+        "builtins.bytearray": call("builtins", "bytearray", small(9)),
+        "operator.attrgetter": call("operator", "attrgetter", text("system")),
+        "functools.partial": call("functools", "partial", name("tests.fqir.hostile", "trip")),
+        "copyreg._reconstructor": call("copyreg", "_reconstructor", name(*GRAPH)),
+        "pickle.loads": call("pickle", "loads", raw(dump(call("os", "system", touch)))),
+        "pickle._loads": call("_pickle", "loads", raw(b"N.")),
+        "marshal.loads": call("marshal", "loads", raw(b"N")),
+        "types.CodeType": call("types", "CodeType"),
+        "types.FunctionType": call("types", "FunctionType"),
+        "webbrowser.open": call("webbrowser", "open", text("file:///")),
+        "runpy": call("runpy", "_run_code", code),
+        "bdb": call("bdb", "Bdb"),
+        "pip.main": call("pip", "main", text("download")),
+        "this file": call("tests.fqir.hostile", "trip"),
+        "numpy.load": call("numpy", "load", text(canary)),
+        "numpy.save": call("numpy", "save", text(canary), small(1)),
+        "numpy.fromfile": call("numpy", "fromfile", text("/dev/zero")),
+        "numpy.zeros": call("numpy", "zeros", op("BININT", b"\xff\xff\xff\x7f")),
+        "numpy.core.shape_base": call("numpy.core.multiarray", "zeros", small(9)),
+        "numpy runstring": call("numpy.testing._private.utils", "runstring", code),
+        "numpy f2py": call("numpy.f2py.crackfortran", "myeval", code),
+        "dotted name": call("numpy", "core.multiarray.scalar"),
+        "encode of another module": call("codecs", "encode", text("a"), text("latin1")),
+        "torch load": call("torch.storage", "_load_from_bytes", raw(dump(op("NONE")))),
+        "torch hub": call("torch.hub", "load", text("x")),
+        "empty names": name("", ""),
+        "module with spaces": name("os ", "system"),
+    }
+    for title, payload in names.items():
+        yield title, Case(graph_with(payload), ProgramUnsafe, "found the name '")
+    trip_name = text("tests.fqir.hostile") + text("trip")
+    stack_global = trip_name + op("STACK_GLOBAL") + op("EMPTY_TUPLE") + op("REDUCE")
+    yield "STACK_GLOBAL", Case(dump(stack_global, protocol=4), ProgramUnsafe, "hostile trip")
+    inner = call("_codecs", "encode", call("os", "system", touch), text("latin1"))
+    yield "nested reduce", Case(graph_with(inner), ProgramUnsafe, "'os system'")
+    for attribute in ("nodes", "inputs", "name", "reshaper", "_compiled_runtime_cache"):
+        hidden = graph_with(call("os", "system", touch), attribute)
+        yield f"os.system in {attribute}", Case(hidden, ProgramUnsafe, "'os system'")
+    for attribute in ("_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_qtensor"):
+        tensor = graph_with(call("torch._utils", attribute))
+        yield f"torch {attribute}", Case(tensor, ProgramUnsupported, "a torch tensor")
+    storage = graph_with(name("torch", "FloatStorage"))
+    yield "torch storage", Case(storage, ProgramUnsupported, "a torch tensor")
+    for module, attribute in (("fmot.writer.kernels", "kernel"), (GRAPH[0], "GraphProto.__init__")):
+        function = graph_with(name(module, attribute))
+        words = f"'{module} {attribute}', which this version does not know"
+        yield f"{attribute} of fmot", Case(function, ProgramUnsupported, words)
+
+
+def wrong_uses() -> Iterator[tuple[str, Case]]:
+    """Give pickles that do something else with the names they may use."""
+    arguments = small(1) + op("TUPLE1")
+    made = op("EMPTY_TUPLE") + op("NEWOBJ")
+    uses = {
+        "NEWOBJ on a function": name("_codecs", "encode") + made,
+        "NEWOBJ on ndarray": name("numpy", "ndarray") + made,
+        "NEWOBJ on dtype": name("numpy", "dtype") + made,
+        "NEWOBJ on text": text("x") + made,
+        "NEWOBJ on an instance": instance(GRAPH) + made,
+        "NEWOBJ with arguments": name(*GRAPH) + arguments + op("NEWOBJ"),
+        "NEWOBJ with a list": name(*GRAPH) + op("EMPTY_LIST") + op("NEWOBJ"),
+        "NEWOBJ with a scalar": name(*GRAPH)
+        + call("numpy.core.multiarray", "scalar", dtype(), raw(bytes(4)))
+        + op("NEWOBJ"),
+        "REDUCE on a class": name(*GRAPH) + op("EMPTY_TUPLE") + op("REDUCE"),
+        "REDUCE on ndarray": call("numpy", "ndarray", small(9)),
+        "REDUCE on text": text("x") + op("EMPTY_TUPLE") + op("REDUCE"),
+        "REDUCE on an instance": instance(GRAPH) + op("EMPTY_TUPLE") + op("REDUCE"),
+        "encode as hex": call("_codecs", "encode", text("00"), text("hex")),
+        "encode of nothing": call("_codecs", "encode"),
+        "encode by a number": call("_codecs", "encode", text("a"), small(1)),
+        "encode by a scalar": call(
+            "_codecs",
+            "encode",
+            text("a"),
+            call("numpy.core.multiarray", "scalar", dtype(), raw(bytes(4))),
+        ),
+        "set of text": call("builtins", "set", text("abc")),
+        "set of two": call("builtins", "set", op("EMPTY_LIST"), op("EMPTY_LIST")),
+        "bytes of a size": call("builtins", "bytes", op("BININT", b"\xff\xff\xff\x7f")),
+        "OrderedDict of items": call("collections", "OrderedDict", op("EMPTY_LIST")),
+        "BUILD on a class": name(*GRAPH) + op("EMPTY_DICT") + op("BUILD"),
+        "BUILD on a function": name("_codecs", "encode") + op("EMPTY_DICT") + op("BUILD"),
+        "BUILD on a list": op("EMPTY_LIST") + op("EMPTY_DICT") + op("BUILD"),
+        "BUILD with slots": name(*GRAPH) + made + op("NONE") + op("EMPTY_DICT") + op("TUPLE2")
+        + op("BUILD"),
+        "BUILD with text": name(*GRAPH) + made + text("x") + op("BUILD"),
+    }  # fmt: skip
+    for title, payload in uses.items():
+        yield title, Case(graph_with(payload), ProgramUnsafe)
+    for key in ("__class__", "__reduce__", "__dict__", "__setstate__", "__", "a b", "", "1", "a.b"):
+        state = name(*GRAPH) + made + op("EMPTY_DICT") + text(key) + op("NONE") + op("SETITEM")
+        yield (
+            f"attribute {key!r}",
+            Case(graph_with(state + op("BUILD")), ProgramUnsafe, f"the attribute {key!r}"),
+        )
+    twice = instance(GRAPH) + op("EMPTY_DICT") + op("BUILD")
+    yield "BUILD twice", Case(graph_with(twice), ProgramCorrupt, "second time")
+    keys = {"number": small(1), "tuple": op("EMPTY_TUPLE"), "None": op("NONE")}
+    for title, pushed in keys.items():
+        table = op("EMPTY_DICT") + pushed + op("NONE") + op("SETITEM")
+        yield f"{title} as key", Case(graph_with(table), ProgramCorrupt, "in a dict")
+
+
+def refused_instructions() -> Iterator[tuple[str, Case]]:
+    """Give pickles with instructions that FQIR files do not use."""
+    operands = {
+        "INST": b"os\nsystem\n",
+        "PERSID": b"1\n",
+        "EXT1": b"\1",
+        "EXT2": b"\1\0",
+        "EXT4": b"\1\0\0\0",
+        "INT": b"1\n",
+        "LONG": b"1L\n",
+        "FLOAT": b"1\n",
+        "STRING": b"'a'\n",
+        "BINSTRING": u4(1) + b"a",
+        "SHORT_BINSTRING": b"\1a",
+        "UNICODE": b"a\n",
+        "GET": b"0\n",
+        "PUT": b"0\n",
+    }
+    plain = ("OBJ", "BINPERSID", "NEXT_BUFFER", "READONLY_BUFFER", "NEWOBJ_EX", "POP", "POP_MARK")
+    for title in (*operands, *plain, "DUP", "DICT", "LIST"):
+        payload = op("NONE") + op("MARK") + op("NONE") + op(title, operands.get(title, b""))
+        yield title, Case(dump(payload), ProgramUnsafe, f"the instruction {title},")
+    for code in (0x00, 0x20, 0x7F, 0x99, 0xFF):
+        yield f"byte {code:#x}", Case(dump(bytes([code])), ProgramCorrupt, f"byte 0x{code:02x}")
+
+
+def arrays() -> Iterator[tuple[str, Case]]:
+    """Give pickles with arrays that lie about themselves."""
+    huge = {
+        "huge array": array(1 << 30, 1 << 30, data=bytes(4)),
+        "array of overflowing size": array(1 << 62, 1 << 62, 4, data=bytes(4)),
+        "empty array of overflowing size": array(0, 1 << 62, 1 << 62),
+        "negative length": array(-1, data=bytes(4)),
+        "negative lengths": array(-1, -1, data=bytes(4)),
+        "array too short": array(3, data=bytes(8)),
+        "array too long": array(1, data=bytes(8)),
+        "33 axes": array(*[1] * 33, data=bytes(4)),
+        "boolean of 2": array(1, data=b"\2", code="b1"),
+        "scalar too short": call("numpy.core.multiarray", "scalar", dtype("i8"), raw(bytes(4))),
+        "scalar without type": call("numpy.core.multiarray", "scalar", op("NONE"), raw(bytes(4))),
+        "type without state": call(
+            "numpy.core.multiarray",
+            "scalar",
+            call("numpy", "dtype", text("i4"), op("NEWFALSE"), op("NEWTRUE")),
+            raw(bytes(4)),
+        ),
+        "type of a class": call("numpy", "dtype", name(*GRAPH), op("NEWFALSE"), op("NEWTRUE")),
+        "byte order": dtype("i4", "="),
+        "byte order of text": dtype("i4", "<" * 1000),
+        "array of another class": call(
+            "numpy.core.multiarray", "_reconstruct", name(*GRAPH), op("EMPTY_TUPLE"), raw(b"b")
+        ),
+        "bytes above 255": call("_codecs", "encode", text("\u0100"), text("latin1")),
+    }
+    for title, payload in huge.items():
+        yield title, Case(graph_with(payload), ProgramCorrupt)
+    for code in ("O8", "O"):
+        words = f"element type '{code}'"
+        yield f"type {code}", Case(graph_with(dtype(code)), ProgramUnsafe, words)
+        yield (
+            f"array {code}",
+            Case(graph_with(array(1, data=bytes(8), code=code)), ProgramUnsafe, words),
+        )
+    for code in ("V8", "S4", "U1", "M8[ns]", "m8", "c8", "f2", "f16", "i4,i4", "i3", "", "\n"):
+        yield f"type {code!r}", Case(graph_with(dtype(code)), ProgramUnsupported, "element type")
+
+
+def lengths() -> Iterator[tuple[str, Case]]:
+    """Give pickles with lengths that exceed the file, or the sense of the thing."""
+    short = {
+        "BINUNICODE": u4(0xFFFFFFFF),
+        "SHORT_BINUNICODE": b"\xff",
+        "BINUNICODE8": u8((1 << 64) - 1),
+        "BINBYTES": u4(0xFFFFFFFF),
+        "SHORT_BINBYTES": b"\xff",
+        "BINBYTES8": u8(1 << 63),
+        "BYTEARRAY8": u8(1 << 62),
+        "FRAME": u8(1 << 40),
+    }
+    for title, operand in short.items():
+        data = dump(op(title, operand), protocol=5)
+        yield f"{title} of a huge length", Case(data, ProgramCorrupt)
+    integers = {
+        "LONG4 huge": op("LONG4", u4(0x7FFFFFFF)),
+        "LONG4 negative": op("LONG4", u4(0xFFFFFFFF)),
+        "LONG4 of a megabyte": op("LONG4", u4(1 << 20) + bytes(1 << 20)),
+        "LONG1 of 255": op("LONG1", b"\xff" + bytes(255)),
+    }
+    for title, payload in integers.items():
+        yield title, Case(dump(payload), ProgramUnsafe, "an integer of")
+    endless = op("GLOBAL", b"a" * 100_000 + b"\n" + b"b\n")
+    yield "endless module name", Case(dump(endless), ProgramUnsafe, "a name without end")
+    wide = dump(text("\U0001f600" * 100_000))
+    yield "long wide text", Case(wide, ProgramUnsafe, "bytes of text")
+    yield (
+        "text that is not UTF-8",
+        Case(dump(op("BINUNICODE", u4(2) + b"\xff\xfe")), ProgramCorrupt, "not UTF-8"),
+    )
+    surrogate = op("BINUNICODE", u4(3) + b"\xed\xa0\x80")
+    yield "lone surrogate", Case(dump(surrogate), ProgramCorrupt, "not UTF-8")
+
+
+def structures() -> Iterator[tuple[str, Case]]:
+    """Give pickles of values that would take a careless reader for ever."""
+    deep = op("EMPTY_TUPLE") + op("TUPLE1") * 500_000
+    yield "deep tuples", Case(graph_with(deep), ProgramUnsupported, "ARITH")
+    yield "deeper tuples", Case(dump(op("NONE") + op("TUPLE1") * 1_500_000), ProgramUnsafe)
+    yield "open marks", Case(dump(op("MARK") * 500_000, op("NONE")), ProgramCorrupt)
+    yield "endless marks", Case(dump(op("MARK") * 1_500_000), ProgramUnsafe, "instructions")
+    lists = op("EMPTY_LIST") * 400_000 + op("APPEND") * 399_999
+    yield "deep lists", Case(graph_with(lists), ProgramUnsupported, "ARITH")
+    dicts = (op("EMPTY_DICT") + text("a")) * 200_000
+    yield "deep dicts", Case(graph_with(dicts + op("NONE") + op("SETITEM") * 200_000), ProgramError)
+    objects = name(*GRAPH) + op("BINPUT", b"\0")
+    for _ in range(20_000):
+        objects += op("EMPTY_TUPLE") + op("NEWOBJ") + op("EMPTY_DICT") + text("a")
+        objects += op("BINGET", b"\0")
+    objects += op("EMPTY_TUPLE") + op("NEWOBJ") + (op("SETITEM") + op("BUILD")) * 20_000
+    yield "deep objects", Case(graph_with(objects), ProgramUnsupported, "ARITH")
+    memo = op("NONE") + op("MEMOIZE") * 1_200_000
+    yield "memo bomb", Case(dump(memo, protocol=4), ProgramUnsafe, "instructions")
+    far = op("EMPTY_LIST") + op("LONG_BINPUT", u4(0x80000000)) + op("LONG_BINPUT", u4(0xFFFFFFFF))
+    yield "far memo entries", Case(graph_with(far), ProgramUnsupported, "ARITH")
+    yield "unknown memo entry", Case(dump(op("LONG_BINGET", u4(0xFFFFFFFF))), ProgramCorrupt)
+    yield "many texts", Case(dump(text("ab" * 400) * 50_000), ProgramUnsafe, "memory budget")
+    lists = op("EMPTY_LIST") * 1_000_000
+    yield "many lists", Case(dump(op("MARK") + lists + op("TUPLE")), ProgramUnsupported)
+    yield "many dicts", Case(dump(op("MARK") + op("EMPTY_DICT") * 1_000_000), ProgramCorrupt)
+    new = op("BINGET", b"\0") + op("EMPTY_TUPLE") + op("NEWOBJ")
+    many = name(*GRAPH) + op("BINPUT", b"\0") + op("MARK") + new * 300_000 + op("TUPLE")
+    yield "many objects", Case(dump(many), ProgramUnsafe, "memory budget")
+    again = text("a" * 1_000_000) + op("BINPUT", b"\0")
+    encoded = call("_codecs", "encode", op("BINGET", b"\0"), text("latin1"))
+    yield (
+        "array bytes again and again",
+        Case(
+            graph_with(again + op("TUPLE1") + op("EMPTY_LIST") + op("MARK") + encoded * 1000),
+            ProgramUnsafe,
+        ),
+    )
+    itself = op("EMPTY_LIST") + op("BINPUT", b"\0") + op("BINGET", b"\0") + op("APPEND")
+    for attribute in ("junk", "_runtime_plan_cache"):
+        yield (
+            f"list in itself as {attribute}",
+            Case(graph_with(itself, attribute), ProgramUnsupported, "ARITH"),
+        )
+    for attribute in ("nodes", "inputs", "outputs", "parameters"):
+        yield (
+            f"list in itself as {attribute}",
+            Case(graph_with(itself, attribute), ProgramCorrupt, "of type list"),
+        )
+        yield (
+            f"2^60 paths as {attribute}",
+            Case(graph_with(doubled(60), attribute), ProgramCorrupt, "of type list"),
+        )
+    yield "2^200 paths", Case(graph_with(doubled(200)), ProgramUnsupported, "ARITH")
+
+
+def roots() -> Iterator[tuple[str, Case]]:
+    """Give files that are pickles, and not of a graph."""
+    things = {
+        "None": op("NONE"),
+        "list": op("EMPTY_LIST"),
+        "dict": call("collections", "OrderedDict"),
+        "text": text("x"),
+        "class": name(*GRAPH),
+        "tensor": instance(TENSOR),
+        "function": name("_codecs", "encode"),
+    }
+    for title, payload in things.items():
+        yield f"root {title}", Case(dump(payload), ProgramUnsupported, "found a pickled")
+    yield "no graph inside", Case(graph_with(op("NONE")), ProgramUnsupported, "no graph ARITH")
+    yield "two values", Case(dump(op("NONE") * 2), ProgramCorrupt, "2 values at the end")
+    yield "no value", Case(dump(), ProgramCorrupt, "0 values at the end")
+    yield "pickle after pickle", Case(dump(op("NONE")) * 2, ProgramCorrupt, "after the pickle")
+    yield "protocol 0", Case(b"(lp0\n.", ProgramUnsupported)
+    yield "protocol 1", Case(dump(op("NONE"), protocol=1), ProgramUnsupported)
+    yield "protocol 6", Case(dump(op("NONE"), protocol=6), ProgramUnsupported)
+    yield "PROTO twice", Case(dump(op("PROTO", b"\2") + op("NONE")), ProgramUnsafe, "PROTO")
+    yield "empty file", Case(b"", ProgramUnsupported, "an empty file")
+    yield "one byte", Case(b"\x80", ProgramUnsupported)
+    yield "two bytes", Case(b"\x80\2", ProgramCorrupt, "the end of the data")
+
+
+def underflows() -> Iterator[tuple[str, Case]]:
+    """Give pickles whose instructions find too little on the stack."""
+    names = (
+        "REDUCE BUILD NEWOBJ STACK_GLOBAL TUPLE TUPLE1 TUPLE2 TUPLE3 SETITEM SETITEMS APPEND "
+        "APPENDS ADDITEMS FROZENSET MEMOIZE"
+    )
+    for title in names.split():
+        yield f"{title} on nothing", Case(dump(op(title), protocol=4), ProgramCorrupt, title)
+        below = op("EMPTY_DICT") + op("MARK") + op(title) * 3
+        yield f"{title} below a mark", Case(dump(below, protocol=4), ProgramCorrupt)
+    odd = op("EMPTY_DICT") + op("MARK") + text("a") + op("SETITEMS")
+    yield "odd SETITEMS", Case(dump(odd), ProgramCorrupt, "even number")
+    for title in ("SETITEMS", "APPENDS", "ADDITEMS"):
+        wrong = op("NONE") + op("MARK") + op(title)
+        yield f"{title} on None", Case(dump(wrong, protocol=4), ProgramCorrupt, f"{title} on")
+    numbers = op("NONE") + op("NONE") + op("STACK_GLOBAL")
+    yield "STACK_GLOBAL of None", Case(dump(numbers, protocol=4), ProgramCorrupt, "STACK_GLOBAL")
+
+
+def corpus(canary: str) -> dict[str, Case]:
+    """Give all cases by title.
+
+    Args:
+        canary: path of a file that some of them would create.
+    """
+    cases: dict[str, Case] = {}
+    for part in (
+        calls(canary), wrong_uses(), refused_instructions(), arrays(), lengths(), structures(),
+        roots(), underflows(),
+    ):  # fmt: skip
+        for title, case in part:
+            assert title not in cases, title
+            cases[title] = case
+    return cases
