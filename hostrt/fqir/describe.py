@@ -92,7 +92,9 @@ def describe_model(model: Model) -> ModelFacts:
             return question()
         except ProgramUnsupported as error:
             unknown[what] = error.message
-            return None
+        except OverflowError:
+            unknown[what] = "larger than any floating-point number"
+        return None
 
     return {
         "format": "fqir",
