@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 BUILD_SECONDS = 180
 
 _PLACES = """
-import importlib.util as u, json, sysconfig
+import importlib.util as u, json, numpy, sysconfig
 print(json.dumps({
     "source": u.find_spec("fmot").submodule_search_locations[0] + "/fqir/_cpp_runtime.cpp",
     "torch": u.find_spec("torch").submodule_search_locations[0] + "/include",
+    "numpy": numpy.get_include(),
     "python": sysconfig.get_paths()["include"],
     "suffix": sysconfig.get_config_var("EXT_SUFFIX"),
 }))
@@ -116,7 +117,7 @@ def native_folder() -> tuple[Path | None, str]:
         return folder, ""
     folder.mkdir(exist_ok=True)
     command = [compiler, "-O3", "-std=c++17", "-shared", "-fPIC", str(source), "-o", str(target)]
-    command += [f"-I{places[name]}" for name in ("python", "torch")]
+    command += [f"-I{places[name]}" for name in ("python", "numpy", "torch")]
     # what a compiler says would show lines of the vendor's source
     built = subprocess.run(command, capture_output=True, timeout=BUILD_SECONDS, check=False)
     return (folder, "") if built.returncode == 0 else (None, "its source does not compile here")
