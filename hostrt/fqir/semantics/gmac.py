@@ -47,6 +47,8 @@ class Gmac:
         immediates = constants.integers("immediates_vi")
         bits = constants.integers("bits_out")
         n_vv, n_vi = terms(node)
+        for i in range(n_vv):
+            constants.require(f"y_vv_{i}" in node.inputs, f"has no argument 'y_vv_{i}'")
         constants.require(len(vv) == n_vv, f"{len(vv)} shamts_vv for {n_vv} products")
         constants.require(len(vi) == n_vi, f"{len(vi)} shamts_vi for {n_vi} products")
         constants.require(len(immediates) == n_vi, f"{len(immediates)} immediates for {n_vi}")
