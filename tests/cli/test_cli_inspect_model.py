@@ -188,3 +188,9 @@ def test_a_model_in_place_of_a_program_is_named(hostrt: Any) -> None:
         assert done.code == 3
         assert "model.pt is an FQIR model, expected a compiled program" in done.err
         assert "hint: run it with --runners fqir" in done.err
+
+
+def test_the_model_of_the_guide_is_a_golden_one() -> None:
+    guide = Path(__file__).parents[2] / "hostrt" / "docs" / "tdnn.pt"
+
+    assert guide.read_bytes() == (MODELS / "tdnn_dw" / "model.pt").read_bytes()
