@@ -194,3 +194,19 @@ def test_the_model_of_the_guide_is_a_golden_one() -> None:
     guide = Path(__file__).parents[2] / "hostrt" / "docs" / "tdnn.pt"
 
     assert guide.read_bytes() == (MODELS / "tdnn_dw" / "model.pt").read_bytes()
+
+
+def test_inspect_says_what_it_cannot_say_and_what_was_repaired(hostrt: Any) -> None:
+    x, y = tensor("x", 2, dtype="float", quanta=None), tensor("y", 2)
+    copy = node("copy", [y], x=x)
+    made = model(copy, inputs=[x], outputs=[y])
+    outputs: Any = made.arith.outputs
+    outputs[0] = copy
+    path = write_model(made, Path("odd.pt"))
+
+    done = hostrt("inspect", path)
+
+    assert done.code == 0, done.err
+    assert "memory:     not known: tensor 'x' holds 'float', expected int4" in done.out
+    assert "note: " in done.out
+    assert hostrt("inspect", path, path).code == 3
