@@ -214,9 +214,8 @@ class _Builder:
         graphs = self._subgraphs(fields, depth)
         single = fields.get("subgraph")
         if single is not None:
-            body = self.graph(
-                fields.instance("subgraph", single, "GraphProto"), "its graph", depth + 1
-            )
+            item = fields.instance("subgraph", single, "GraphProto")
+            body = self.graph(item, f"the graph of {fields.label}", depth + 1)
             if graphs and list(graphs.values()) != [body]:
                 raise fields.fault("a graph besides its named graphs", "the same one")
             graphs = {"body": body}

@@ -34,7 +34,7 @@ def find_operator(fields: Fields, item: object, work: Work) -> Operator:
     operator = BY_CLASS.get(item.cls.name) if isinstance(item, StandIn) else None
     if operator is None or not isinstance(item, StandIn):
         raise fields.wrong("optype", item, "an operator")
-    name = Fields(item, fields.label, work).text("name")
+    name = Fields(item, f"operator of {fields.label}", work).text("name")
     # the reference does not say what those of before 1.9 were called
     if name != operator.name and operator.class_name not in _NAME_UNKNOWN:
         raise fields.fault(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import zlib
 from dataclasses import dataclass
 from enum import Enum
@@ -22,8 +23,10 @@ _LEGACY_START = re.compile(
     rb"\x80[\x02-\x05](?:\x95\x0d\0{7})?\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\."
 )
 _PICKLE_MEMBER = re.compile(r"[^/]+/data\.pkl")
-# a directory entry of a zip: 28 bytes on stands the length of the name, at 46 the name
-_LISTED_PICKLE = re.compile(rb"PK\x01\x02.{42}[^/\x00]{1,1024}?/data\.pkl", re.DOTALL)
+_LISTED_PICKLE = re.compile(rb"[^/]+/data\.pkl")
+_CENTRAL, _END = b"PK\x01\x02", b"PK\x05\x06"
+_CENTRAL_SIZE, _END_SIZE = 46, 22
+_NAME_LENGTHS, _DIRECTORY_START = struct.Struct("<28x3H"), struct.Struct("<16xI")
 _HEAD, _TAIL = 4, 1 << 17
 
 
@@ -62,24 +65,42 @@ def is_fqir_file(path: str | os.PathLike[str]) -> bool:
             return False
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
-            size = stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, size - _TAIL))
-            return looks_like_fqir(head, stream.read(_TAIL))
+            base = max(0, stream.seek(0, os.SEEK_END) - _TAIL)
+            stream.seek(base)
+            return _looks_like_fqir(head, stream.read(_TAIL), base)
     except (OSError, ValueError):
         return False
 
 
-def looks_like_fqir(head: bytes, tail: bytes = b"") -> bool:
-    """Say whether the first and the last bytes are those of an FQIR model.
+def looks_like_fqir(data: bytes) -> bool:
+    """Say whether the bytes of a whole file look like an FQIR model; as `is_fqir_file`."""
+    return _looks_like_fqir(data[:_HEAD], data, 0)
+
+
+def _looks_like_fqir(head: bytes, tail: bytes, base: int) -> bool:
+    if head.startswith(_ZIP_START):
+        return _lists_pickle(tail, base)
+    return _PICKLE_START.match(head) is not None
+
+
+def _lists_pickle(tail: bytes, base: int) -> bool:
+    """Say whether the directory at the end of a zip lists a `<name>/data.pkl`.
 
     Args:
-        head: at least the first 4 bytes.
-        tail: the end of the file, with the directory if it is a zip; empty when `head` is the
-            whole file.
+        tail: the end of the file.
+        base: offset of `tail` in the file.
     """
-    if head.startswith(_ZIP_START):
-        return _LISTED_PICKLE.search(tail or head) is not None
-    return _PICKLE_START.match(head) is not None
+    end = tail.rfind(_END)
+    if end < 0 or end + _END_SIZE > len(tail):
+        return False
+    at = _DIRECTORY_START.unpack_from(tail, end)[0] - base
+    while 0 <= at <= len(tail) - _CENTRAL_SIZE and tail.startswith(_CENTRAL, at):
+        lengths = _NAME_LENGTHS.unpack_from(tail, at)
+        at += _CENTRAL_SIZE
+        if _LISTED_PICKLE.fullmatch(tail, at, at + lengths[0]):
+            return True
+        at += sum(lengths)
+    return False
 
 
 def find_pickle(data: bytes, file: str, limits: Limits) -> PickleSpan:
