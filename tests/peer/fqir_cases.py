@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from hostrt.fqir.graph import Array, Model
+    from hostrt.fqir.graph import Array, Graph, Model
     from tests.peer.fqir_calls import FqirPeer
 
 DRAWS = fqir_elementwise.DRAWS | fqir_structure.DRAWS | fqir_control.DRAWS
@@ -30,12 +30,16 @@ class Answer:
         path: its file.
         frames: outputs per frame, as far as it came.
         error: why it came no further, "" when it ran to the end.
+        names: tensors that were watched.
+        watched: their values after each frame, None where there is none yet.
     """
 
     case: Case
     path: Path
     frames: list[list[Array]]
     error: str
+    names: tuple[str, ...] = ()
+    watched: tuple[tuple[Array | None, ...], ...] = ()
 
 
 def single(opname: str, seed: int) -> Case:
@@ -80,22 +84,38 @@ def ask_files(peer: FqirPeer, written: list[tuple[Case, Path]], folder: Path) ->
     arrays: dict[str, Array] = {}
     for number, (case, path) in enumerate(written):
         prefix = f"m{number}_"
-        models.append({"path": str(path), "prefix": prefix})
+        models.append({"path": str(path), "prefix": prefix, "watch": names_in(case.root)})
         arrays |= {f"{prefix}i{i}": array for i, array in enumerate(case.inputs)}
     np.savez(inputs, allow_pickle=False, **arrays)
     answer = peer.call("run", models=models, inputs=str(inputs), outputs=str(outputs))
     assert not answer["error"], answer["error"]
-    answers = []
-    with np.load(outputs) as found:
-        pairs = zip(written, answer["results"], strict=True)
-        for number, ((case, path), result) in enumerate(pairs):
-            count = len(case.root.outputs)
-            frames = [
-                [found[f"m{number}_o{k}_{t}"] for k in range(count)]
-                for t in range(result["n_frames"])
-            ]
-            answers.append(Answer(case, path, frames, result["error"]))
-    return answers
+    with np.load(outputs) as file:
+        found = dict(file)
+    return [
+        _read_answer(case, path, found, {**model, **result})
+        for (case, path), model, result in zip(written, models, answer["results"], strict=True)
+    ]
+
+
+def names_in(root: Graph) -> list[str]:
+    """Give the names of all tensors that nodes of ARITH read or write."""
+    names: dict[str, None] = {}
+    for node in root.subgraphs["ARITH"].walk():
+        names |= dict.fromkeys(t.name for t in (*node.inputs.values(), *node.outputs))
+    return list(names)
+
+
+def _read_answer(case: Case, path: Path, found: dict[str, Array], job: dict[str, Any]) -> Answer:
+    prefix, times = job["prefix"], range(job["n_frames"])
+    outputs, names = range(len(case.root.outputs)), tuple(job["watch"])
+    return Answer(
+        case,
+        path,
+        [[found[f"{prefix}o{k}_{t}"] for k in outputs] for t in times],
+        job["error"],
+        names,
+        tuple(tuple(found.get(f"{prefix}w{k}_{t}") for k in range(len(names))) for t in times),
+    )
 
 
 def nested_alike(kind: str, seed: int) -> Case:

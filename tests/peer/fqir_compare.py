@@ -82,6 +82,22 @@ def difference(answer: Answer, engine: str) -> Iterator[str]:
         yield f"{who}: {text}"
 
 
+def internal_differences(answer: Answer, engine: str) -> Iterator[str]:
+    """Compare the values of all tensors after each frame, where the reference has one."""
+    running = None if answer.error else start(answer, engine)
+    if running is None:
+        return
+    running.watch(answer.names)
+    frames = zip(*answer.case.inputs, strict=True)
+    for t, (inputs, expected) in enumerate(zip(frames, answer.watched, strict=True)):
+        running.step(inputs)
+        found = running.internals()
+        for name, other in zip(answer.names, expected, strict=True):
+            if other is not None and not np.array_equal(found[name], other):
+                yield f"{answer.case.name} ({engine}): {name} differs after frame {t}"
+                return
+
+
 def _steps(answer: Answer, running: Engine | None) -> list[list[Array]]:
     assert running is not None
     frames = zip(*answer.case.inputs, strict=True)

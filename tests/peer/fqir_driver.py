@@ -116,9 +116,10 @@ def run(models: list[dict[str, Any]], inputs: str, outputs: str) -> dict[str, An
     """Run models frame by frame from their initial state.
 
     Args:
-        models: `path`, `prefix` of its arrays in both files, `backend`.
+        models: `path`, `prefix` of its arrays in both files, `backend`, `watch`: names of tensors.
         inputs: file with `{prefix}i{k}`: (T, *shape).
-        outputs: file to write, `{prefix}o{k}_{t}`: the k-th output of frame t.
+        outputs: file to write, `{prefix}o{k}_{t}`: the k-th output of frame t; `{prefix}w{k}_{t}`:
+            the k-th watched tensor after it, where it has a value.
 
     Returns:
         `results`: per model `error` ("" or type and message) and `n_frames` that gave results.
@@ -130,22 +131,29 @@ def run(models: list[dict[str, Any]], inputs: str, outputs: str) -> dict[str, An
     results = []
     for model in models:
         prefix = model["prefix"]
-        rows, error = run_one(model["path"], frames(inputs, prefix), model.get("backend", "python"))
-        for t, row in enumerate(rows):
+        rows, error = run_one(model, frames(inputs, prefix))
+        for t, (row, seen) in enumerate(rows):
             found |= {f"{prefix}o{k}_{t}": numpy.asarray(value) for k, value in enumerate(row)}
+            found |= {f"{prefix}w{k}_{t}": numpy.asarray(value) for k, value in seen.items()}
         results.append({"error": error, "n_frames": len(rows)})
     numpy.savez(outputs, **found)
     return {"results": results}
 
 
-def run_one(path: str, steps: list[list[Any]], backend: str) -> tuple[list[list[Any]], str]:
-    """Run one model until it ends or fails."""
-    rows: list[list[Any]] = []
+def run_one(
+    model: dict[str, Any], steps: list[list[Any]]
+) -> tuple[list[tuple[list[Any], dict[int, Any]]], str]:
+    """Run one model until it ends or fails; outputs and watched values per frame."""
+    rows: list[tuple[list[Any], dict[int, Any]]] = []
+    names = model.get("watch", [])
     with Failure() as failure:
-        program, state = runtime(path, backend), fresh_state(path)
+        program = runtime(model["path"], model.get("backend", "python"))
+        state = fresh_state(model["path"])
         for step in steps:
             result, state = program.run(*step, state=state, return_objs=True)
-            rows.append(as_list(result))
+            # what a node could not make is None there
+            seen = {k: state[name] for k, name in enumerate(names) if state.get(name) is not None}
+            rows.append((as_list(result), seen))
     return rows, failure.text
 
 
@@ -184,7 +192,9 @@ def sequence(
 
 
 def as_list(result: Any) -> list[Any]:
-    """Give several outputs, or the only one, as a list."""
+    """Give the outputs as a list: a graph gives None, the only one, or a tuple."""
+    if result is None:
+        return []
     return list(result) if isinstance(result, (tuple, list)) else [result]
 
 

@@ -180,7 +180,7 @@ class Sketch:
 
     def operand(self, shape: Shape | None = None, bits: int | None = None) -> Tensor:
         """Give something to compute with: what exists, or a new input, parameter or state."""
-        fitting = [item for item in self.known if shape is None or item.shape == shape]
+        fitting = [item for item in self.known if item.shape and shape in (None, item.shape)]
         if fitting and self.chance(self.reuse):
             return self.choose(*fitting)  # type: ignore[no-any-return]
         wanted = self.shape() if shape is None else shape

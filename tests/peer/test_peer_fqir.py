@@ -13,7 +13,7 @@ import pytest
 from hostrt.fqir.operators import OPERATORS
 from tests.peer.fqir_calls import serve_fqir
 from tests.peer.fqir_cases import DRAWS, Answer, ask, mixture, nested_alike, single
-from tests.peer.fqir_compare import differences, engines
+from tests.peer.fqir_compare import differences, engines, internal_differences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,6 +64,15 @@ def test_models_of_one_operator(opname: str, ask_peer: Ask) -> None:
 def test_models_of_several_operators(batch: int, ask_peer: Ask) -> None:
     first = batch * N_MIXTURES
     assert_same(ask_peer([mixture(seed) for seed in range(first, first + N_MIXTURES)]))
+
+
+@pytest.mark.parametrize("opname", ["assign", "temporal_unfold", "loop", "conditional", "", None])
+def test_all_tensors_of_a_model(opname: str | None, ask_peer: Ask) -> None:
+    seeds = range(100, 100 + N_SINGLE)
+    answers = ask_peer([mixture(k) if opname is None else single(opname, k) for k in seeds])
+
+    found = [text for e in engines() for a in answers for text in internal_differences(a, e)]
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("kind", ["strided_subgraph", "conditional"])
