@@ -13,7 +13,8 @@ import numpy as np
 
 from firmware_protocol.errors import LocalMisuseError
 from firmware_protocol.memory import BankImage, MemoryKind
-from firmware_protocol.open_isa import FIRST_PC, MARK, Op, encode
+from firmware_protocol.open_isa import FIRST_PC, MARK, encode
+from firmware_protocol.open_isa_ops import Op
 from firmware_protocol.packing import words_for
 
 if TYPE_CHECKING:
@@ -73,10 +74,10 @@ def loopback_banks(
         raise LocalMisuseError(f"LOOPBACK of {length} elements: {chip.title} holds 1..{most}")
     code = [
         MARK,
-        encode(Op.RECV, n=n, a=0),
-        encode(Op.COPY, n=n, a=0, b=n),
-        encode(Op.SEND, n=n, a=n, b=mailbox),
-        encode(Op.HALT),
+        *encode(Op.RECV, n=n, a=0),
+        *encode(Op.COPY, n=n, a=0, b=n),
+        *encode(Op.SEND, n=n, a=n, b=mailbox),
+        *encode(Op.HALT),
     ]
     images, left = [], 2 * n
     for region in banks:

@@ -14,20 +14,21 @@ import numpy as np
 from firmware_protocol.memory import MemoryKind
 from firmware_protocol.open_isa import (
     FIRST_PC,
-    ISA_VERSION,
+    KNOWN_VERSIONS,
     MAX_INSTRUCTIONS,
     THREAD_START_CYCLES,
-    Op,
     Status,
     decode,
     is_open_isa,
 )
+from firmware_protocol.open_isa_cost import cycles_of
+from firmware_protocol.open_isa_ops import Op
 from firmware_protocol.packing import words_to_dwords
 from firmware_protocol.stream import output_message
 from hostrt.sim.answers import NOTHING, Reply
 
 if TYPE_CHECKING:
-    from firmware_protocol.open_isa import InstructionTable
+    from firmware_protocol.open_isa import Instruction
     from firmware_protocol.words import DWords, Words
     from hostrt.sim.control import Control
     from hostrt.sim.memory import Bank, Memories
@@ -85,21 +86,29 @@ class CoreView:
         self.entries = memories.dwords(core, MemoryKind.PB)
         self._code = memories.dwords(core, MemoryKind.IM)
         self._bank_dwords = self.dm_banks[0].words.size // 2
-        self._table: InstructionTable | None = None
+        self._decoded: dict[int, Instruction | None] = {}
 
     def forget(self) -> None:
         """Drop what was decoded, because the instruction memory may have changed."""
-        self._table = None
+        self._decoded.clear()
 
     def mark(self) -> int:
         """Give word 0 of the instruction memory; 0 while that is not powered."""
         return int(self._code[0]) if all(bank.powered for bank in self.im_banks) else 0
 
-    def table(self) -> InstructionTable:
-        """Give the decoded instruction memory."""
-        if self._table is None:
-            self._table = decode(self._code)
-        return self._table
+    def fetch(self, pc: int) -> Instruction | None:
+        """Give the instruction at `pc`, None where there is no legal one.
+
+        Raises:
+            Trap: it lies outside the memory, its operand words included.
+        """
+        if pc not in self._decoded:
+            if not FIRST_PC <= pc < self._code.size:
+                raise Trap(Status.BAD_ADDRESS, pc)
+            if pc + (int(self._code[pc]) >> 62) >= self._code.size:
+                raise Trap(Status.BAD_ADDRESS, pc)
+            self._decoded[pc] = decode(self._code, pc)  # type: ignore[arg-type]
+        return self._decoded[pc]
 
     def span(self, pc: int, first: int, n: int) -> slice:
         """Give data words as a slice, checked for existence and power."""
@@ -199,22 +208,20 @@ class Executor:
 
     def _run(self, thread: Thread) -> None:
         view = self._cores[thread.core]
-        if view.mark() & 0xFF != ISA_VERSION:
+        if view.mark() & 0xFF not in KNOWN_VERSIONS:
             raise Trap(Status.WRONG_VERSION, thread.pc)
-        table = view.table()
         for _ in range(self._max_instructions):
-            pc = thread.pc
-            if not FIRST_PC <= pc < len(table):
-                raise Trap(Status.BAD_ADDRESS, pc)
-            op = int(table.op[pc])
-            thread.cycles += int(table.cycles[pc])
-            if op == Op.HALT:
+            found = view.fetch(thread.pc)
+            if found is None:
+                raise Trap(Status.ILLEGAL_INSTRUCTION, thread.pc)
+            thread.cycles += cycles_of(found)
+            if found.op is Op.HALT:
                 if thread.payload.size:
-                    raise Trap(Status.BAD_MESSAGE, pc)
+                    raise Trap(Status.BAD_MESSAGE, thread.pc)
                 return
-            n, a, b = int(table.n[pc]), int(table.a[pc]), int(table.b[pc])
-            _execute(op, view, thread, n, (a, b))
-            thread.pc = pc + int(table.length[pc])
+            f = found.fields
+            _execute(found.op, view, thread, f.get("n", 0), (f.get("a", 0), f.get("b", 0)))
+            thread.pc += found.length
         raise Trap(Status.RUNAWAY, thread.pc)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from firmware_protocol.iospec import IoSequence, IOSpec, Vector
 from firmware_protocol.memory import BankImage, MemoryKind
-from firmware_protocol.open_isa import MARK, Op, encode
+from firmware_protocol.open_isa import MARK, encode
+from firmware_protocol.open_isa_ops import Op
 from hostrt.program import Program
 from hostrt.program.model import Identity, ProgramSource
 from hostrt.sim.answers import NOTHING, Reply
@@ -65,9 +66,9 @@ def _spec(
 def delay(chip: str = "spu001") -> Program:
     """Each output is the input of the frame before; zero first: a model with a state."""
     code = [
-        encode(Op.SEND, n=_N, a=0, b=0),
-        encode(Op.RECV, n=_N, a=0),
-        encode(Op.HALT),
+        *encode(Op.SEND, n=_N, a=0, b=0),
+        *encode(Op.RECV, n=_N, a=0),
+        *encode(Op.HALT),
     ]
     return make("delay", _spec({"x": 1}, {"y": 0}, {"s": (("x",), ("y",))}), code, chip=chip)
 
@@ -75,12 +76,12 @@ def delay(chip: str = "spu001") -> Program:
 def latched() -> Program:
     """`y` is `x`, `seen` is the last value of the latched input `gain`."""
     code = [
-        encode(Op.RECV, n=_N, a=0),
-        encode(Op.SEND, n=_N, a=4, b=2),
-        encode(Op.SEND, n=_N, a=0, b=5),
-        encode(Op.HALT),
-        encode(Op.RECV, n=_N, a=4),
-        encode(Op.HALT),
+        *encode(Op.RECV, n=_N, a=0),
+        *encode(Op.SEND, n=_N, a=4, b=2),
+        *encode(Op.SEND, n=_N, a=0, b=5),
+        *encode(Op.HALT),
+        *encode(Op.RECV, n=_N, a=4),
+        *encode(Op.HALT),
     ]
     spec = _spec(
         {"x": 1, "gain": 5},
@@ -93,12 +94,12 @@ def latched() -> Program:
 def two_sequences() -> Program:
     """`x` gives `y` and, independently, `u` gives `v`."""
     code = [
-        encode(Op.RECV, n=_N, a=0),
-        encode(Op.SEND, n=_N, a=0, b=0),
-        encode(Op.HALT),
-        encode(Op.RECV, n=_N, a=4),
-        encode(Op.SEND, n=_N, a=4, b=9),
-        encode(Op.HALT),
+        *encode(Op.RECV, n=_N, a=0),
+        *encode(Op.SEND, n=_N, a=0, b=0),
+        *encode(Op.HALT),
+        *encode(Op.RECV, n=_N, a=4),
+        *encode(Op.SEND, n=_N, a=4, b=9),
+        *encode(Op.HALT),
     ]
     spec = _spec(
         {"x": 1, "u": 4}, {"y": 0, "v": 9}, {"first": (("x",), ("y",)), "other": (("u",), ("v",))}
@@ -109,12 +110,12 @@ def two_sequences() -> Program:
 def two_inputs() -> Program:
     """`y` and `w` leave once both `x` and `z` have come, whichever comes last being `z`."""
     code = [
-        encode(Op.RECV, n=_N, a=0),
-        encode(Op.HALT),
-        encode(Op.RECV, n=_N, a=4),
-        encode(Op.SEND, n=_N, a=4, b=0xFFFF),
-        encode(Op.SEND, n=_N, a=0, b=1),
-        encode(Op.HALT),
+        *encode(Op.RECV, n=_N, a=0),
+        *encode(Op.HALT),
+        *encode(Op.RECV, n=_N, a=4),
+        *encode(Op.SEND, n=_N, a=4, b=0xFFFF),
+        *encode(Op.SEND, n=_N, a=0, b=1),
+        *encode(Op.HALT),
     ]
     spec = _spec({"x": 1, "z": 3}, {"y": 1, "w": 0xFFFF}, {"s": (("x", "z"), ("y", "w"))})
     return make("two inputs", spec, code)
@@ -128,7 +129,7 @@ def every_third() -> Program:
         {},
         {"s": IoSequence("s", {"x": 3}, {"y": 1})},
     )
-    return make("every third", spec, [encode(Op.HALT)])
+    return make("every third", spec, [*encode(Op.HALT)])
 
 
 class CountingAnswer:
