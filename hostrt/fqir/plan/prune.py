@@ -1,4 +1,4 @@
-"""Leaving out what no output, watched name or live state slot needs."""
+"""Leaving out what no output, watched name or state slot needs."""
 
 from __future__ import annotations
 
@@ -14,20 +14,14 @@ _DEAD = Value((), 0, 0, 64, 64)
 
 
 def pruned(plan: Plan) -> Plan:
-    """Give the plan without dead instructions and slots; dead values keep their numbers only."""
-    ends = {*plan.outputs, *plan.watched.values()}
-    states = [state for state in plan.states if state.read in ends]
-    while True:
-        live = ends | {state.next for state in states}
-        body = _block(plan.body, live)
-        found = [state for state in plan.states if state.read in live]
-        if len(found) == len(states):
-            break
-        states = found
-    live.update(plan.inputs)
+    """Give the plan without dead instructions; dead values keep their numbers only."""
+    live = {*plan.inputs, *plan.outputs, *plan.watched.values()}
+    for state in plan.states:  # all of them: somebody may want to see them later
+        live.update((state.read, state.next))
+    body = _block(plan.body, live)
     live.update(_inner(body))
     values = tuple(value if number in live else _DEAD for number, value in enumerate(plan.values))
-    return replace(plan, values=values, states=tuple(states), body=body)
+    return replace(plan, values=values, body=body)
 
 
 def _block(block: tuple[Instruction, ...], live: set[int]) -> tuple[Instruction, ...]:
@@ -36,13 +30,14 @@ def _block(block: tuple[Instruction, ...], live: set[int]) -> tuple[Instruction,
     for instruction in reversed(block):
         if live.isdisjoint(results(instruction)):
             continue
+        smaller = instruction
         if isinstance(instruction, Branch):
-            instruction = _branch(instruction, live)  # noqa: PLW2901
+            smaller = _branch(instruction, live)
         elif isinstance(instruction, Loop):
-            instruction = _loop(instruction, live)  # noqa: PLW2901
-        live.update(operands(instruction))
-        live.update(results(instruction))
-        kept.append(instruction)
+            smaller = _loop(instruction, live)
+        live.update(operands(smaller))
+        live.update(results(smaller))
+        kept.append(smaller)
     return tuple(reversed(kept))
 
 

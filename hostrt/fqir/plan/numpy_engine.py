@@ -1,0 +1,177 @@
+"""The engine on numpy alone: frames as lists of bound calls, sequences as matrix products."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hostrt.errors import FrameError
+from hostrt.fqir.plan.evaluate import Arrays, Evaluator
+from hostrt.fqir.plan.frame import Frame
+from hostrt.fqir.plan.lower import compile_plan
+from hostrt.fqir.plan.sequence import Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from hostrt.fqir.graph import Array, Model
+    from hostrt.fqir.plan.ir import Int64s, Plan
+
+_CHUNK_ELEMENTS = 1 << 18
+"""Frames are computed together until the widest value has about so many elements."""
+
+_CHUNK_FRAMES = 64, 4096
+"""Fewest and most frames of a chunk."""
+
+
+class NumpyEngine:
+    """Runs a model's plan with numpy; see `hostrt.fqir.engine.Engine`.
+
+    Results have the storage types of the reference, the widest where one changes between frames. A
+    watched tensor inside a branch is 0 until the branch runs for the first time since `watch`.
+    """
+
+    name = "numpy"
+
+    def __init__(self, model: Model) -> None:
+        """Plan a model for its declared input shapes.
+
+        Raises:
+            ProgramUnsupported: a plan cannot express the model; see `compile_plan`.
+            ProgramCorrupt: a node lacks something it needs.
+        """
+        self._model = model
+        self._names: tuple[str, ...] = ()
+        self._slots: dict[str, Int64s] = {}
+        self._recorded: dict[str, Array] = {}
+        self._use(compile_plan(model))
+
+    @property
+    def plan(self) -> Plan:
+        """The plan in use."""
+        return self._plan
+
+    def reset(self) -> None:
+        """Bring the state to its initial values; what is watched stays watched."""
+        self._frame_holds_state = False
+        self._slots = {state.name: state.initial for state in self._plan.states}
+        self._recorded = {}
+
+    def watch(self, names: Sequence[str]) -> None:
+        """Choose the tensors to be recorded; see `Engine.watch`."""
+        self._names = tuple(names)
+        self._use(compile_plan(self._model, self._shapes, watch=self._names))
+        self._recorded = {}
+
+    def internals(self) -> dict[str, Array]:
+        """Give what was recorded; see `Engine.internals`."""
+        return dict(self._recorded)
+
+    # ------------------------------------------------------------------ plans
+
+    def _use(self, plan: Plan) -> None:
+        """Go on with another plan of the model, from where it stands."""
+        self._release()
+        known = self._slots
+        self._plan = plan
+        self._slots = {state.name: known.get(state.name, state.initial) for state in plan.states}
+        self._shapes = [plan.values[number].shape for number in plan.inputs]
+        self._outputs = [(number, plan.values[number].storage) for number in plan.outputs]
+        self._frame: Frame | None = None
+        self._timeline: Timeline | None = None
+        self._evaluator: Evaluator | None = None
+
+    def _release(self) -> None:
+        """Take the state out of the frame's arrays."""
+        if self._frame_holds_state and self._frame is not None:
+            for state in self._plan.states:
+                self._slots[state.name] = self._frame.array(state.read).copy()
+        self._frame_holds_state = False
+
+    _frame_holds_state = False
+
+    def _fit(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        """Make a plan for other input shapes than the present one's.
+
+        Raises:
+            FrameError: the wrong number of inputs.
+            ProgramUnsupported: the model does not work with these shapes.
+        """
+        if len(shapes) != len(self._shapes):
+            raise FrameError(f"{len(shapes)} inputs found, expected {len(self._shapes)}")
+        if list(shapes) != self._shapes:
+            self._use(compile_plan(self._model, shapes, watch=self._names))
+
+    # ------------------------------------------------------------------ one frame
+
+    def step(self, inputs: Sequence[Array]) -> list[Array]:
+        """Run one frame; see `Engine.step`."""
+        self._fit([array.shape for array in inputs])
+        frame = self._frame
+        if frame is None or not self._frame_holds_state:
+            frame = self._bound()
+        for target, given in zip(self._targets, inputs, strict=True):
+            np.copyto(target, given)
+        for call in frame.calls:
+            call()
+        outputs: list[Array] = [array.astype(kind) for array, kind in self._results]
+        if self._names:
+            self._record(frame)
+        for call in frame.stores:
+            call()
+        return outputs
+
+    def _bound(self) -> Frame:
+        """Give the frame, with the state in it."""
+        plan, frame = self._plan, self._frame
+        if frame is None:
+            frame = self._frame = Frame(plan.values, plan.tables, plan.body, plan.states)
+            self._targets = [frame.array(number) for number in plan.inputs]
+            self._results = [(frame.array(number), kind) for number, kind in self._outputs]
+        for state in plan.states:
+            frame.array(state.read)[...] = self._slots[state.name]
+        self._frame_holds_state = True
+        return frame
+
+    def _record(self, frame: Frame) -> None:
+        for name, number in self._plan.watched.items():
+            self._recorded[name] = frame.array(number).astype(self._plan.values[number].storage)
+
+    # ------------------------------------------------------------------ sequences
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """Run T frames; see `Engine.run`."""
+        self._fit([array.shape[1:] for array in inputs])
+        frames = len(inputs[0]) if inputs else 0
+        plan = self._plan
+        results: dict[int, Array] = {}
+        for number in (*plan.outputs, *plan.watched.values()):
+            value = plan.values[number]
+            results[number] = np.empty((frames, *value.shape), value.storage)
+        evaluator, timeline = self._planned(results)
+        self._release()
+        size = self._chunk()
+        for start in range(0, frames, size):
+            stop = min(start + size, frames)
+            arrays: Arrays = {}
+            for number, array in zip(plan.inputs, inputs, strict=True):
+                kind = evaluator.kind(number)
+                arrays[number] = array[start:stop].astype(kind, copy=False)
+            timeline.run(arrays, stop - start, self._slots)
+            for number, target in results.items():
+                target[start:stop] = evaluator.get(number, arrays)
+        self._recorded = {name: results[number] for name, number in plan.watched.items()}
+        return [results[number] for number in plan.outputs]
+
+    def _planned(self, wanted: Collection[int]) -> tuple[Evaluator, Timeline]:
+        if self._evaluator is None or self._timeline is None:
+            plan = self._plan
+            self._evaluator = Evaluator(plan.values, plan.tables, compact=True)
+            self._timeline = Timeline(self._evaluator, plan.body, plan.states, wanted)
+        return self._evaluator, self._timeline
+
+    def _chunk(self) -> int:
+        widest = max((value.size for value in self._plan.values), default=1)
+        low, high = _CHUNK_FRAMES
+        return min(max(_CHUNK_ELEMENTS // max(widest, 1), low), high)
