@@ -40,7 +40,7 @@ def check_frame(inputs: Sequence[ArrayLike], tensors: Sequence[Tensor]) -> list[
     Raises:
         FrameError: the wrong number of inputs, or one of the wrong type, shape or range.
     """
-    _check_count(inputs, tensors)
+    require_count(inputs, tensors)
     return [_checked(value, tensor, 0) for value, tensor in zip(inputs, tensors, strict=True)]
 
 
@@ -53,7 +53,7 @@ def check_frames(inputs: Sequence[ArrayLike], tensors: Sequence[Tensor]) -> list
         FrameError: the wrong number of inputs, one of the wrong type, shape or range, or inputs
             of different lengths.
     """
-    _check_count(inputs, tensors)
+    require_count(inputs, tensors)
     arrays = [_checked(value, tensor, 1) for value, tensor in zip(inputs, tensors, strict=True)]
     lengths = {tensor.name: len(array) for tensor, array in zip(tensors, arrays, strict=True)}
     if len(set(lengths.values())) > 1:
@@ -62,7 +62,12 @@ def check_frames(inputs: Sequence[ArrayLike], tensors: Sequence[Tensor]) -> list
     return arrays
 
 
-def _check_count(inputs: Sequence[ArrayLike], tensors: Sequence[Tensor]) -> None:
+def require_count(inputs: Sequence[ArrayLike], tensors: Sequence[Tensor]) -> None:
+    """Refuse inputs that are not as many as the graph has.
+
+    Raises:
+        FrameError: too many or too few.
+    """
     if len(inputs) != len(tensors):
         names = ", ".join(repr(tensor.name) for tensor in tensors) or "none"
         raise FrameError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hostrt.errors import FrameError, ProgramUnsupported, UsageError
-from hostrt.fqir.inputs import bits_of, check_frame
+from hostrt.fqir.inputs import bits_of, check_frame, require_count
 from hostrt.fqir.prepare import prepare
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def run_main(model: Model, inputs: Sequence[ArrayLike], *, dequantize: bool = Fa
         raise UsageError(
             "the model has no DEQUANT graph", hint="take the integers: dequantize=False"
         )
+    require_count(inputs, model.root.inputs)
     results = model.dequant if dequantize and model.dequant is not None else model.root
     names = [tensor.name for tensor in results.outputs]
     if model.init is None:
@@ -77,8 +78,6 @@ def _run_frame(
 
 def _one_frame(inputs: Sequence[ArrayLike], model: Model) -> list[Array]:
     tensors = model.root.inputs
-    if len(inputs) != len(tensors):
-        check_frame(inputs, tensors)  # it says which inputs are expected
     return [_checked(value, tensor) for value, tensor in zip(inputs, tensors, strict=True)]
 
 
