@@ -126,7 +126,9 @@ class Executor:
         for candidate in faster:
             try:
                 return _load(candidate)(self.model)
-            except (ExtraMissing, ProgramUnsupported) as refusal:
+            except ExtraMissing:
+                continue  # an option that nobody chose is nothing to remark on
+            except ProgramUnsupported as refusal:
                 self.notes.append(f"engine {candidate}: {refusal}")
         return _load(last)(self.model)
 

@@ -16,6 +16,7 @@ from hostrt.fqir.counts import measure_footprint
 from hostrt.fqir.executor import Executor
 from hostrt.fqir.graph import Model
 from hostrt.fqir.load import load_model
+from hostrt.fqir.overflow import overflow_risks
 from hostrt.fqir.work import estimate_work
 from hostrt.runner.base import BaseRunner
 from hostrt.runner.fqir_io import FqirIo, io_of_model
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     Arrays = dict[str, NDArray[np.signedinteger]]
 
 ALL = "all"
+_RISKS_SHOWN = 3
 _CHUNK_ELEMENTS = 1 << 22
 """Input elements run at a time, so that memory does not grow with the number of frames."""
 
@@ -244,4 +246,15 @@ class FqirRunner(BaseRunner):
         return [name for name, port in self.plan.inputs.items() if port.spec.is_latched]
 
     def _notes(self) -> tuple[str, ...]:
-        return (*self.model.notes, *self.executor.notes)
+        return (*self.model.notes, *self.executor.notes, *self._overflow_notes())
+
+    def _overflow_notes(self) -> list[str]:
+        risks = overflow_risks(self.model)
+        notes = [
+            f"{risk.operator} {risk.node}: {risk.why}: results depend on 32-bit wrap-around, where "
+            "other implementations may differ"
+            for risk in risks[:_RISKS_SHOWN]
+        ]
+        if len(risks) > _RISKS_SHOWN:
+            notes.append(f"and {len(risks) - _RISKS_SHOWN} more nodes that depend on wrap-around")
+        return notes

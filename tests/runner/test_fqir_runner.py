@@ -178,3 +178,11 @@ def test_a_model_without_a_file_runs() -> None:
     result = FqirRunner(model).run(np.array([[1, 2, 3]], np.int16))
     assert result.outputs["x"].tolist() == [[1, 2, 3]]
     assert result.provenance.program_sha256 == ""
+
+
+def test_dependence_on_wrap_around_is_noted() -> None:
+    inputs, _ = golden("int32_edges")
+    notes = FqirRunner(MODELS / "int32_edges" / "model.pt").run(inputs).notes
+    assert any("wrap-around" in note and "shift" in note for note in notes)
+    inputs, _ = golden("gru2")
+    assert not FqirRunner(MODELS / "gru2" / "model.pt").run(inputs).notes
