@@ -162,7 +162,7 @@ def main() -> int:
                 rows.append(row)
                 write(f"{format_row(row)}\n")
                 sys.stdout.flush()
-    missed = [row.name for row in rows if row.met is False]
+    missed = [f"{row.name} ({row.note})" for row in rows if row.met is False]
     write(f"goals missed: {', '.join(missed) or 'none'}\n")
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))

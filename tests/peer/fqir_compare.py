@@ -119,12 +119,20 @@ def _first_difference(ours: list[Array], theirs: list[Array], *, has_types: bool
 
 
 def _sequence_difference(answer: Answer, running: Engine, frames: list[list[Array]]) -> str:
+    """Compare one run over all frames, and a run, a step and a run."""
+    inputs = answer.case.inputs
+    expected = [np.stack(column) for column in zip(*frames, strict=True)]
     try:
-        found = running.run(answer.case.inputs)
+        found = running.run(inputs)
+        running.reset()
+        first = running.run([array[:2] for array in inputs])
+        middle = [np.array(value) for value in running.step([array[2] for array in inputs])]
+        last = running.run([array[3:] for array in inputs])
     except HostrtError as error:
         return f"as a sequence ours fails with {type(error).__name__}: {error}"
-    for k, array in enumerate(found):
-        expected = np.stack([frame[k] for frame in frames])
-        if not np.array_equal(array, expected):
+    for k, other in enumerate(expected):
+        if not np.array_equal(found[k], other):
             return f"as a sequence output {k} differs"
+        if not np.array_equal(np.concatenate([first[k], middle[k][None], last[k]]), other):
+            return f"in pieces output {k} differs"
     return ""
