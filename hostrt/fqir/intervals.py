@@ -42,6 +42,9 @@ _PASSES = 200
 _GIVEN_UP = Range(*limits(64), 8)
 """Any number, in any storage type."""
 
+_TURNS = 50
+"""Iterations of a loop before everything in it is given up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
@@ -174,7 +177,7 @@ class _Analysis:
         rest = [one.stored(one.width) if i < loop.n_sliced else one for i, one in enumerate(rest)]
         results: list[Range] = []
         for turn in range(loop.n_iter):
-            if turn > _PASSES:
+            if turn > _TURNS:
                 recurse = [_GIVEN_UP for _ in recurse]
                 env.update(dict.fromkeys(env, _GIVEN_UP))
             inner = dict(env)
@@ -188,7 +191,7 @@ class _Analysis:
             )
             env.update(merged)
             recurse = joined
-            if settled or turn > _PASSES:
+            if settled or turn > _TURNS:
                 break
         kept = results[loop.n_recurse :]
         self._outputs(node, [one.stored(one.width) for one in kept], env)

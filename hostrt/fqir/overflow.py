@@ -1,4 +1,4 @@
-"""Models whose results depend on 32-bit wrap-around (FQIR reference 4.1)."""
+"""Models whose results depend on wrap-around, mostly of 32 bits (FQIR reference 4.1)."""
 
 from __future__ import annotations
 

@@ -96,12 +96,23 @@ class Range:
         return Range(max(min(self.lo, high), low), max(min(self.hi, high), low), self.width)
 
 
-def wrapped(numbers: Range, width: int, note: Note, what: str) -> Range:
-    """Give what is left of numbers when they are stored in a type; says so when they do not fit."""
+def reduced(numbers: Range, width: int, note: Note, what: str) -> Range:
+    """Give what is left of numbers that are reduced to so many bits; notes when they do not fit."""
     if numbers.fits(width):
         return numbers.stored(width)
     note(f"{what} can reach {numbers.peak}, which does not fit {width} bits")
     return Range.full(width)
+
+
+def wrapped(numbers: Range, width: int, note: Note, what: str) -> Range:
+    """Give what is left of numbers in a type of at least so many bits; notes when they may not fit.
+
+    As the type may be wider, numbers that do not fit may come out as they are.
+    """
+    if numbers.fits(width):
+        return numbers.stored(width)
+    both = reduced(numbers, width, note, what).join(numbers)
+    return (both if both.fits(64) else Range.full()).stored(width)
 
 
 def shifted(numbers: Range, amount: int, width: int, note: Note, rounded: bool = False) -> Range:

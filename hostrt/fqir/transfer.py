@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from hostrt.fqir.ranges import Note, Range, shifted, wrapped
+from hostrt.fqir.ranges import Note, Range, reduced, shifted, wrapped
 from hostrt.fqir.semantics import compare
 from hostrt.fqir.semantics.constants import Constants
 from hostrt.fqir.semantics.gmac import Gmac
@@ -34,7 +34,7 @@ def _narrow(c: Constants, total: Range, note: Note, bw: str = "bw") -> list[Rang
     """End as `semantics.arith.narrow` does."""
     total = wrapped(total, 64, note, "a sum")
     moved = shifted(total, c.integer("shamt_bwred"), 64, note, c.flag("rounded"))
-    return [wrapped(moved.clamp(c.bits(bw)), 32, note, "the result")]
+    return [reduced(moved.clamp(c.bits(bw)), 32, note, "the result")]
 
 
 def _add(node: Node, args: Arguments, note: Note) -> list[Range]:
@@ -55,7 +55,7 @@ def _multiply(node: Node, args: Arguments, note: Note) -> list[Range]:
     if node.opname == "vvmul":
         return _narrow(c, args["x"] * args["y"], note)
     factor = c.integer("y")
-    x = wrapped(args["x"], 32, note, "x, which is reduced to 32 bits,")
+    x = reduced(args["x"], 32, note, "x, which is reduced to 32 bits,")
     return _narrow(c, x * Range(factor, factor), note)
 
 
@@ -264,7 +264,8 @@ def _conv_total(
         if bias is None or bias.value is not None:
             return total
     else:
-        count = conv.kernel_size_t * conv.kernel_size_band * conv.d_band_in
+        channels = conv.d_band_in if conv.groups == 1 else 1
+        count = conv.kernel_size_t * conv.kernel_size_band * channels
         total = weight * seen * Range(count, count)
     if bias is None:
         return total

@@ -211,6 +211,16 @@ def test_real_numbers_are_not_computed_with() -> None:
     assert halves.tolist() == [2.5]
 
 
+@pytest.mark.parametrize(("dim", "expected"), [(None, 15), ((0, 1), 15), (1, [3, 12])])
+def test_a_sum_goes_along_one_axis_or_several_or_all(dim: Any, expected: Any) -> None:
+    x, y = tensor("x", 2, 3), tensor("y")
+    constants = {"dim": dim, "keepdim": False, "shamt_bwred": 0, "bw": 16}
+
+    made = model(node("sum", [y], x=x, constants=constants), inputs=[x], outputs=[y])
+
+    assert Interpreter(made).step([[[0, 1, 2], [3, 4, 5]]])[0].tolist() == expected
+
+
 @pytest.mark.parametrize(
     ("value", "kind", "found"),
     [

@@ -116,6 +116,7 @@ def test_a_loop_inside_a_loop() -> None:
         ({"n_iter": 0}, "'n_iter' is 0, expected at least 1"),
         ({"block_size_sliced": ()}, "0 block sizes and 1 directions for 1 sliced"),
         ({"reverse_concat": ()}, "0 directions for 1 concatenated"),
+        ({"reverse_sliced": 1}, "'reverse_sliced' is 1, expected a list of truth values"),
         ({"n_scope": 2}, "has no argument 'x_scope_1'"),
         ({"n_scope": 0}, "a body of 3 inputs and 3 outputs, expected 2 and 3"),
         ({"n_final": 2}, "a body of 3 inputs and 3 outputs, expected 3 and 4"),

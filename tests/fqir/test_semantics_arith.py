@@ -37,7 +37,7 @@ def assert_gives(expected: list[int] | None, kind: Any, run: Callable[[], Array]
     assert result.dtype == kind
 
 
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=40, deadline=None)
 
 
 @quick

@@ -30,7 +30,7 @@ FORMULAS: dict[str, Any] = {
 NAMES = st.sampled_from(sorted(FORMULAS))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(NAMES, arrays(), arrays())
 def test_two_tensors_follow_the_formula(name: str, x: Array, y: Array) -> None:
     result = compare.compare(f"vv{name}", x, y)
@@ -39,7 +39,7 @@ def test_two_tensors_follow_the_formula(name: str, x: Array, y: Array) -> None:
     assert result.dtype == np.int64
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     NAMES,
     arrays(),
@@ -71,7 +71,7 @@ def test_every_comparison_of_the_reference_is_there() -> None:
     assert {*compare.COMPARED, *compare.COMBINED} == {f"vi{name}" for name in FORMULAS}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(arrays(), arrays())
 def test_extremes_follow_the_formula_in_the_wider_type(x: Array, y: Array) -> None:
     wider = max(x.dtype, y.dtype, key=lambda kind: kind.itemsize)

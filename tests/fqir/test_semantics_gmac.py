@@ -86,7 +86,7 @@ immediates = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(-20, 4), st.booleans(), st.booleans()), max_size=2),
     st.lists(st.tuples(st.integers(-30, 6), immediates, st.booleans()), max_size=2),

@@ -36,7 +36,7 @@ def operands(draw: st.DrawFn) -> tuple[Array, Array]:
     return x, y
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(operands(), formulas.amounts, formulas.bits, st.booleans())
 def test_matmul_follows_the_formula(
     both: tuple[Array, Array], s: int, bw: int, rounded: bool
@@ -52,7 +52,7 @@ def test_matmul_follows_the_formula(
     assert result.dtype == np.int32
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(operands(), st.data(), formulas.amounts, formulas.amounts, st.booleans())
 def test_addmm_follows_the_formula(
     both: tuple[Array, Array], data: st.DataObject, sb: int, s: int, rounded: bool

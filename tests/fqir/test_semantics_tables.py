@@ -33,7 +33,7 @@ def run(x: Any, xs: Any, ys: Any, shamt: int = 0, bw: int = 4, kind: Any = I32) 
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(arrays(), amounts, st.integers(1, 8), st.sampled_from(["i1", "i4", "i8"]))
 def test_lut_follows_the_formula_in_the_storage_types(x: Array, s: int, bw: int, kind: str) -> None:
     values = np.random.default_rng(bw).integers(-100, 100, 1 << bw).astype(kind)

@@ -110,7 +110,7 @@ def convolutions(draw: st.DrawFn) -> tuple[Conv, Array, Array, Array | None, Arr
     return conv, array(size, [16, 32, 64]), weight, bias, buffer
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(convolutions())
 def test_temporal_conv2d_follows_the_formula(
     drawn: tuple[Conv, Array, Array, Array | None, Array],
