@@ -152,6 +152,19 @@ class Frame:
             target[...] = source
         return made
 
+    def moved(self, number: int, source: Buffer, first: int) -> Buffer:
+        """Give a value minus a number, computed once; no value of the plan if `number` is -1."""
+        key = (number, "moved", first)
+        if number >= 0:
+            for block in self._floats:
+                if key in block:
+                    return block[key]
+            made = self._floats[-1][key] = np.empty(source.shape, np.int64)
+        else:
+            made = self.scratch(source.shape)
+        self.call(np.subtract, source, self.number(first), made)
+        return made
+
     # ------------------------------------------------------------------ calls
 
     def call(self, function: Callable[..., object], *given: object, **named: object) -> None:

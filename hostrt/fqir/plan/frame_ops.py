@@ -118,24 +118,20 @@ def _lookup(f: Frame, i: Lookup) -> None:
         shifted = f.scratch(index.shape)
         f.shift(shifted, index, i.shift)
         index = shifted
-    if (i.clamped and first) or first > 0:
-        moved = f.scratch(index.shape)
-        f.call(np.subtract, index, f.number(first), moved)
-        index, first = moved, 0
-    # without offset negative addresses count from the end of a table that is turned accordingly
-    table = f.prepared(("table", i.table, first), lambda: _turned(f.tables[i.table], first))
-    mode = "clip" if i.clamped else "wrap"
+    if first:
+        index = f.moved(i.x if not i.shift else -1, index, first)
+    table = f.prepared(("table", i.table), lambda: _kept(f.tables[i.table]))
+    # addresses are in range, but for those that "clip" saturates; "raise" would check them first
     if table.dtype == np.int64 and out.flags.c_contiguous:
-        f.call(table.take, index, None, out, mode)
+        f.call(table.take, index, None, out, "clip")
         return
     found = f.scratch(out.shape, table.dtype.str)
-    f.call(table.take, index, None, found, mode)
+    f.call(table.take, index, None, found, "clip")
     f.call(np.copyto, out, found)
 
 
-def _turned(table: Buffer, first: int) -> Buffer:
-    turned = np.roll(table, first) if first else table
-    return turned if len(table) <= _SMALL_TABLE else shortest(turned)
+def _kept(table: Buffer) -> Buffer:
+    return table if len(table) <= _SMALL_TABLE else shortest(table)
 
 
 def shortest(table: Buffer) -> Buffer:

@@ -102,15 +102,21 @@ class Lowering:
                 self.slots[name] = b.define(shape, known.interval, known.bits, recurrent=True)
         return self.slots[name]
 
-    def before(self, name: str) -> int | None:
-        """Give the value of a name where it may have none."""
+    def before(self, name: str, like: int | None = None) -> int | None:
+        """Give the value of a name where it may have none.
+
+        Args:
+            name: of which tensor.
+            like: value that it has elsewhere; what is only watched is zeros of that shape.
+        """
         if name in self.env:
             return self.env[name]
         if name in self.initial:
             return self.slot(name)
         if name in self.watched:
-            # in a branch that has not run yet: 0 in the declared shape, until it runs
-            content = np.zeros(self.watched[name].shape, np.int64)
+            # in a branch that has not run yet: 0 until it runs
+            shape = self.watched[name].shape if like is None else self.builder.shape(like)
+            content = np.zeros(shape, np.int64)
             self.initial[name] = Initial(content, B64)
             return self.slot(name)
         return None

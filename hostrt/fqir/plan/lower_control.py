@@ -95,8 +95,8 @@ def _branch(
     pairs = list(zip(results, other_results, strict=False))[: len(node.outputs)]
     kept: dict[str, tuple[int, int]] = {}
     for name in names:
-        left = env[name] if name in env else lowering.before(name)
-        right = other_env[name] if name in other_env else lowering.before(name)
+        left = env[name] if name in env else lowering.before(name, other_env.get(name))
+        right = other_env[name] if name in other_env else lowering.before(name, left)
         if left is not None and right is not None:
             kept[name] = (left, right)
     merged = _merge(lowering, [*kept.values(), *pairs], b.values[condition].recurrent)

@@ -11,6 +11,7 @@ from hostrt.fqir.plan.evaluate import Arrays, Evaluator
 from hostrt.fqir.plan.frame import Frame
 from hostrt.fqir.plan.lower import compile_plan
 from hostrt.fqir.plan.sequence import Timeline
+from hostrt.fqir.plan.tabulate import tabulated
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -23,6 +24,10 @@ _CHUNK_ELEMENTS = 1 << 18
 
 _CHUNK_FRAMES = 64, 4096
 """Fewest and most frames of a chunk."""
+
+
+_MANY_FRAMES = 500
+"""From so many frames on tables pay; they cost some milliseconds."""
 
 
 class NumpyEngine:
@@ -45,6 +50,8 @@ class NumpyEngine:
         self._names: tuple[str, ...] = ()
         self._slots: dict[str, Int64s] = {}
         self._recorded: dict[str, Array] = {}
+        self._frames = 0
+        self._tabulated = False
         self._use(compile_plan(model))
 
     @property
@@ -61,6 +68,7 @@ class NumpyEngine:
     def watch(self, names: Sequence[str]) -> None:
         """Choose the tensors to be recorded; see `Engine.watch`."""
         self._names = tuple(names)
+        self._tabulated = False
         self._use(compile_plan(self._model, self._shapes, watch=self._names))
         self._recorded = {}
 
@@ -101,13 +109,22 @@ class NumpyEngine:
         if len(shapes) != len(self._shapes):
             raise FrameError(f"{len(shapes)} inputs found, expected {len(self._shapes)}")
         if list(shapes) != self._shapes:
+            self._tabulated = False
             self._use(compile_plan(self._model, shapes, watch=self._names))
+
+    def _expect(self, frames: int) -> None:
+        """Count frames; when there are many, spend time on tables that make each one faster."""
+        self._frames += frames
+        if not self._tabulated and self._frames >= _MANY_FRAMES:
+            self._tabulated = True
+            self._use(tabulated(self._plan, self._frames))
 
     # ------------------------------------------------------------------ one frame
 
     def step(self, inputs: Sequence[Array]) -> list[Array]:
         """Run one frame; see `Engine.step`."""
         self._fit([array.shape for array in inputs])
+        self._expect(1)
         frame = self._frame
         if frame is None or not self._frame_holds_state:
             frame = self._bound()
@@ -144,6 +161,7 @@ class NumpyEngine:
         """Run T frames; see `Engine.run`."""
         self._fit([array.shape[1:] for array in inputs])
         frames = len(inputs[0]) if inputs else 0
+        self._expect(frames)
         plan = self._plan
         results: dict[int, Array] = {}
         for number in (*plan.outputs, *plan.watched.values()):
