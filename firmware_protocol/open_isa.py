@@ -46,9 +46,11 @@ THREAD_START_CYCLES = 4
 LINK_CYCLES = 8
 """Cycles that a message from core to core is under way."""
 MAX_INSTRUCTIONS = 1_000_000
-"""Instructions a thread may execute before it is stopped as a runaway."""
+"""Instructions that all threads together may fetch until the chip rests (open-isa.md, 5)."""
 QUEUE_LENGTH = 64
 """Starts that can wait on one core."""
+LINK_WORDS = 4096
+"""Words of messages between cores, without headers, that can wait on one core."""
 N_THREADS = 64
 MAX_SHIFT = 63
 
@@ -78,7 +80,7 @@ STATUS_TEXT: Mapping[int, str] = MappingProxyType(
         Status.BAD_MESSAGE: "an input message with more or fewer words than the program takes",
         Status.RUNAWAY: "too many instructions without HALT",
         Status.WRONG_VERSION: "the program's instruction set version is not this chip's",
-        Status.QUEUE_FULL: "more than 64 starts wait on one core",
+        Status.QUEUE_FULL: "more than 64 starts, or 4096 words sent by POST, wait on one core",
     }
 )
 """What each status means, for people."""
