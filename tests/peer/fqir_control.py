@@ -183,6 +183,21 @@ def feedback(s: Sketch) -> list[Tensor]:
     return [*first, *s.add("relu", {"x": late}, shape)]
 
 
+def chain(s: Sketch) -> list[Tensor]:
+    """Many nodes that are together a function of one small integer, element by element."""
+    names = "viadd vneg relu shift vimul gt0 lut vigt viand"
+    start = s.input((s.choose(2, 5, 300),), s.choose(4, 8, 16, 16))
+    before, s.known, reuse, s.reuse = s.known, [start], s.reuse, 1.0
+    for _ in range(s.whole(3, 9)):
+        if s.chance(0.6):
+            fqir_elementwise.DRAWS[s.choose(*names.split())](s)
+        else:
+            _result(s, start.shape)
+    made, s.reuse = s.known[1:], reuse
+    s.known = before + made
+    return made
+
+
 def quantize(s: Sketch) -> list[Tensor]:
     """Integers pass when they are in range."""
     x = s.input(s.shape(), 8)
@@ -196,5 +211,6 @@ DRAWS: dict[str, Draw] = {
     "": inline,
     "feedback": feedback,
     "quantize": quantize,
+    "chain": chain,
 }
 """How to draw each kind of nested graph."""

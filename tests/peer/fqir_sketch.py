@@ -143,6 +143,8 @@ class Sketch:
     ) -> Tensor:
         """Give a tensor with content, as parameters are."""
         width = bits or self.choose(4, 8, 8, 16, 24, 32)
+        if bits is None and self.chance(self.extreme / 5):
+            width, kind = self.choose(33, 40, 52, 63, 64), np.int64
         low, high = -(1 << (width - 1)), (1 << (width - 1)) - 1
         narrow = [np.int8] if width <= 8 else [np.int16] if width <= 16 else []
         stored = kind or self.choose(*[np.int32] * 4, *[np.int64] * 3, *narrow)
