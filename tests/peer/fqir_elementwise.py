@@ -159,9 +159,9 @@ def lut(s: Sketch) -> list[Tensor]:
     x = s.operand()
     bits = s.choose(4, 8, 8, 8)
     low, size = -(1 << (bits - 1)), 1 << bits
-    if s.chance(0.15):
+    if s.chance(s.extreme):
         low += s.whole(-9, 9)
-    if s.chance(0.1):
+    if s.chance(s.extreme / 2):
         size -= s.whole(1, 5)
     addresses = np.arange(low, low + size)
     if low >= -128 and low + size <= 128 and s.chance(0.5):

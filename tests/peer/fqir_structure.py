@@ -36,7 +36,7 @@ def gmac_v2(s: Sketch) -> list[Tensor]:
 
 def _factor(s: Sketch, shape: Shape) -> Tensor:
     """Give a factor, now and then of one element or declared to have 24 bits."""
-    wanted = (1,) if s.chance(0.15) else shape
+    wanted = (1,) if s.chance(s.extreme) else shape
     if s.chance(0.25):
         tensor = s.input(wanted, 24)
         tensor.dtype = s.choose("fqint24", "int24")
@@ -58,7 +58,7 @@ def _immediate(s: Sketch) -> int:
 def transpose(s: Sketch) -> list[Tensor]:
     x = s.operand(s.shape(s.choose(1, 2, 2, 2)))
     rank = len(x.shape)
-    dims = (0, 0) if s.chance(0.05) else s.choose((0, 1), (1, 0))
+    dims = (0, 0) if s.chance(s.extreme / 3) else s.choose((0, 1), (1, 0))
     shape = x.shape if rank < 2 or dims[0] == dims[1] else x.shape[::-1]
     return s.add("transpose", {"x": x}, shape, dim0=dims[0], dim1=dims[1])
 
@@ -85,7 +85,7 @@ def split(s: Sketch) -> list[Tensor]:
     while left > 0:
         lengths.append(s.whole(1, left))
         left -= lengths[-1]
-    if s.chance(0.1):
+    if s.chance(s.extreme):
         lengths[-1] += s.choose(-1, 1)
     starts = np.cumsum([0, *lengths])
     zeros = np.zeros(x.shape)

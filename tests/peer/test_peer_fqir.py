@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
-N_SINGLE = 25
-N_MIXTURES = 50
+N_SINGLE = 16
+N_MIXTURES = 40
 BATCHES = range(4)
 
 
