@@ -9,6 +9,7 @@ from hostrt.fqir.build_constants import Constants
 from hostrt.fqir.build_fields import Fields, Work, is_a, quoted
 from hostrt.fqir.build_operator import check_inputs, counter_of, find_operator
 from hostrt.fqir.graph import Graph, Model, Node, Tensor
+from hostrt.fqir.limits import over_limit
 
 if TYPE_CHECKING:
     from hostrt.fqir.limits import Limits
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from hostrt.fqir.standins import StandIn
 
 _CACHES = ("_compiled_runtime_cache", "_runtime_plan_cache")
+_MAX_NOTES = 20  # enough to see what is the matter with a file
 _ROOT = "the main graph"
 
 
@@ -41,14 +43,15 @@ def build_model(root: StandIn, file: str, limits: Limits, left: int) -> Model:
             hint="save the quantized, lowered graph that tracing gave",
             file=file,
         )
-    return Model(graph, notes=tuple(builder.notes))
+    return Model(graph, notes=builder.notes())
 
 
 class _Builder:
     """Makes each object once, so that what the file shares stays shared."""
 
     def __init__(self, file: str, limits: Limits, left: int) -> None:
-        self.notes: list[str] = []
+        self._notes: list[str] = []
+        self._more_notes = 0
         self._file = file
         self._limits = limits
         self._work = Work(file, limits, left)
@@ -59,6 +62,17 @@ class _Builder:
         self._nodes: dict[int, Node] = {}
         self._sizes: dict[int, int] = {}
         self._open: set[int] = set()
+
+    def notes(self) -> tuple[str, ...]:
+        """Give what was repaired or ignored."""
+        more = (f"{self._more_notes} more like these",) if self._more_notes else ()
+        return (*self._notes, *more)
+
+    def _note(self, text: str) -> None:
+        if len(self._notes) < _MAX_NOTES:
+            self._notes.append(text)
+        else:
+            self._more_notes += 1
 
     def graph(self, item: StandIn, label: str, depth: int) -> Graph:
         """Make a graph; `label` is what it is called as long as its name is unknown."""
@@ -83,7 +97,7 @@ class _Builder:
                 file=self._file,
             )
         if any(fields.get(cache) is not None for cache in _CACHES):
-            self.notes.append(f"{fields.label}: saved run-time plans ignored")
+            self._note(f"{fields.label}: saved run-time plans ignored")
         graph = Graph(
             name,
             inputs=self._tensor_list(fields, "inputs"),
@@ -109,7 +123,8 @@ class _Builder:
         inner.extend(graph.subgraphs.values())
         size = len(graph.nodes) + sum(self._sizes[id(sub)] for sub in inner)
         if size > self._limits.nodes:
-            raise self._unsafe(f"more than {self._limits.nodes} nodes to execute", "fewer")
+            found = f"more than {self._limits.nodes} nodes to execute"
+            raise over_limit(self._file, found, "fewer")
         self._sizes[id(graph)] = size
 
     def _tensor_list(self, fields: Fields, name: str) -> list[Tensor]:
@@ -132,7 +147,7 @@ class _Builder:
         tensors = self._tensor_list(node, "outputs")
         if len(tensors) != 1:
             raise node.fault(f"a node with {len(tensors)} outputs", "a tensor")
-        self.notes.append(
+        self._note(
             f"{node.label} was a node instead of a tensor; its output "
             f"{quoted(tensors[0].name)} is used"
         )
@@ -171,7 +186,7 @@ class _Builder:
         operator = self._operator(fields)
         constants, left_out = self._constants.read(fields, operator)
         for constant in left_out:
-            self.notes.append(f"{fields.label}: constant {quoted(constant)} left out")
+            self._note(f"{fields.label}: constant {quoted(constant)} left out")
         node = Node(
             name,
             operator,

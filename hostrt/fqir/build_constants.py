@@ -86,7 +86,7 @@ class Constants:
             raise fields.fault(f"{len(x)} addresses and {len(y)} values", "as many, at least one")
         n = fields.optional_int("N")
         if n is not None and n != len(x):
-            raise fields.fault(f"N {n}", f"{len(x)}, the number of addresses")
+            raise fields.wrong("N", n, f"{len(x)}, the number of addresses")
         table = self._tables[id(item)] = Table(name, x, y)
         return table
 

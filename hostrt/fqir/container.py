@@ -9,12 +9,15 @@ import zlib
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from firmware_protocol.members import member_path, printable_name, refused_members
 from firmware_protocol.ziplayout import STORED, ZipEntry, walk_zip
 from hostrt.errors import ProgramCorrupt, ProgramUnsafe, ProgramUnsupported
-from hostrt.fqir.limits import Limits, over_limit
 from hostrt.program.intake import format_faults
+
+if TYPE_CHECKING:
+    from hostrt.fqir.limits import Limits
 
 _ZIP_START = b"PK\x03\x04"
 _PICKLE_START = re.compile(rb"\x80[\x02-\x05]")
@@ -142,7 +145,11 @@ def _in_zip(data: bytes, file: str, limits: Limits) -> PickleSpan:
         )
     pickles = [entry for entry in entries if _PICKLE_MEMBER.fullmatch(member_path(entry.name))]
     if len(pickles) > 1:
-        raise over_limit(file, f"{len(pickles)} members named data.pkl", "one")
+        raise ProgramUnsafe(
+            f"{file}: found {len(pickles)} members named data.pkl, expected one",
+            hint="ask where the file comes from",
+            file=file,
+        )
     if not pickles:
         raise ProgramUnsupported(
             f"{file}: found {len(entries)} members and no <name>/data.pkl, expected one",

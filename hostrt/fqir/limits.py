@@ -46,6 +46,6 @@ def over_limit(file: str, found: str, expected: str) -> ProgramUnsafe:
     """Make the error for a file that costs more than `Limits` allow."""
     return ProgramUnsafe(
         f"{file}: found {found}, expected {expected}",
-        hint="no model for these chips is that large; ask where the file comes from",
+        hint="raise the limit in hostrt.fqir.limits.Limits if you trust the file",
         file=file,
     )

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from hostrt.errors import ProgramError
 
 HINT_DAMAGED = "the file is damaged; fetch it again"
+HINT_BUDGET = "raise the limit in hostrt.fqir.limits.Limits if you trust the file"
 HINT_HOSTILE = "nothing was executed; ask where the file comes from"
 
 
@@ -34,6 +35,11 @@ class PickleFault(Exception):
 def corrupt(found: str, expected: str) -> PickleFault:
     """Make the fault of a pickle that is not put together right."""
     return PickleFault(ProgramCorrupt, found, expected, hint=HINT_DAMAGED)
+
+
+def costly(found: str, expected: str) -> PickleFault:
+    """Make the fault of a pickle that costs more than `Limits` allow."""
+    return PickleFault(ProgramUnsafe, found, expected, hint=HINT_BUDGET)
 
 
 def unsafe(found: str, expected: str) -> PickleFault:

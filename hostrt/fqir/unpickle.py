@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from hostrt.fqir.pickle_fault import PickleFault, corrupt, unsafe
+from hostrt.fqir.pickle_fault import PickleFault, corrupt, costly, unsafe
 from hostrt.fqir.pickle_opcodes import OPCODE_NAMES
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Machine:
                 handlers[code](self)
         except (IndexError, struct.error) as error:
             raise self._cut_short(error) from None
-        raise unsafe(f"more than {self.limits.opcodes} instructions", "fewer")
+        raise costly(f"more than {self.limits.opcodes} instructions", "fewer")
 
     def spend(self, n_bytes: int) -> None:
         """Count memory that is about to be used.
@@ -98,7 +98,7 @@ class Machine:
         """
         self.left -= n_bytes
         if self.left < 0:
-            raise unsafe("more data than the memory budget allows", "a model for these chips")
+            raise costly("more data than the memory budget allows", "a model for these chips")
 
     def take(self, n_bytes: int) -> memoryview:
         """Step over `n_bytes` and give a view of them."""
@@ -134,7 +134,7 @@ class Machine:
         else:
             # one character above U+00FF would make Python take four bytes for each
             if int(np.frombuffer(raw, np.uint8).max()) >= _FIRST_ABOVE_LATIN1:
-                raise unsafe(f"{n_bytes} bytes of text", f"at most {self.limits.text_bytes}")
+                raise costly(f"{n_bytes} bytes of text", f"at most {self.limits.text_bytes}")
             self.spend(OBJECT_BYTES + n_bytes)
         try:
             return str(raw, "utf-8")

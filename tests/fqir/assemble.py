@@ -4,12 +4,32 @@ from __future__ import annotations
 
 import pickletools
 import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hostrt.errors import ProgramError
 
 CODES = {item.name: item.code.encode("latin-1") for item in pickletools.opcodes}
 """Instruction by name."""
 
 GRAPH = ("fmot.fqir.graph_proto.graph_proto", "GraphProto")
 TENSOR = ("fmot.fqir.variables.tensor_proto", "TensorProto")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A hostile pickle.
+
+    Attributes:
+        data: the file.
+        kind: the error it must end with.
+        words: what the message must contain.
+    """
+
+    data: bytes
+    kind: type[ProgramError]
+    words: str = ""
 
 
 def op(name: str, operand: bytes = b"") -> bytes:

@@ -33,13 +33,25 @@ FAKES: dict[tuple[str, str], type] = {
 def resaved(path: Path, protocol: int) -> bytes:
     """Give the bare pickle of a file's root object at another protocol."""
     root, _ = read_root(path.read_bytes(), path.name, Limits())
-    return dumped(revived(root, {}), protocol)
+    with deep_recursion():
+        return dumped(revived(root, {}), protocol)
 
 
 def dumped(value: object, protocol: int) -> bytes:
     """Pickle a value that may hold instances of `FAKES`."""
     with _fake_modules():
         return pickle.dumps(value, protocol)
+
+
+@contextlib.contextmanager
+def deep_recursion() -> Iterator[None]:
+    """Let writers follow graphs whose tensors know their neighbours from one end to the other."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(20 * limit)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 @contextlib.contextmanager

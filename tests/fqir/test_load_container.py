@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostrt.errors import ProgramCorrupt, ProgramError, ProgramUnsafe, ProgramUnsupported
+from hostrt.fqir.container import looks_like_fqir
 from hostrt.fqir.limits import Limits
 from hostrt.fqir.load import is_fqir_file, load_model, parse_model
 from tests.fqir.assemble import call, dump, op
@@ -265,6 +266,7 @@ def test_every_golden_file_and_only_those_are_taken_for_fqir(tmp_path: Path) -> 
         (plain_zip(("a/b", b"PK\1\2/data.pkl")), False),
         (zip_members({"a/data.pkl": PICKLE} | {f"a/{i}": bytes(64) for i in range(900)}), True),
     ):
+        assert looks_like_fqir(content) is expected
         bare.write_bytes(content)
         assert is_fqir_file(bare) is expected, content[:20]
 

@@ -31,6 +31,9 @@ ADD = {"shamt_x": 0, "shamt_y": 0, "shamt_bwred": 0, "bw": 16, "bw_x": 16, "bw_y
 MILLION = 1_048_000  # just below the budget of instructions
 SECONDS, PEAK_BYTES = 2.0, 200_000_000
 
+untraced = pytest.mark.skipif(
+    sys.gettrace() is not None, reason="a tracer makes everything several times slower"
+)
 needs_linux = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="peak memory is read from /proc"
 )
@@ -76,6 +79,7 @@ def best_of(path: Path, times: int) -> float:
     return min(seconds)
 
 
+@untraced
 def test_a_million_parameters_load_in_150_ms(large: Path) -> None:
     assert large.stat().st_size > 1.4 * 4 * PARAMETERS
     assert best_of(large, 3) < 0.15
@@ -99,6 +103,7 @@ def test_the_process_grows_by_less_than_five_times_the_parameters(large: Path) -
     assert cost["peak"] - cost["peak_before"] < 5 * 4 * PARAMETERS
 
 
+@untraced
 def test_more_than_five_hundred_nodes_load_in_150_ms(tmp_path: Path) -> None:
     x = Tensor("x", "fqint16", (16,), quanta=-7)
     arith = Graph("ARITH", inputs=[x])
@@ -126,7 +131,6 @@ def expensive() -> dict[str, bytes]:
     far = (op("LONG_BINPUT", u4(4093 * i)) for i in range(MILLION))
     return {
         "integers": dump(op("LONG1", b"\x10" + b"\x11" * 16) * MILLION),
-        "sets": dump(op("EMPTY_SET") * MILLION, protocol=4),
         "memo entries": dump(op("NONE") + b"".join(far)),
         "wide texts": dump(text("\U0001f600" + "a" * 60_000) * 700),
         "bytes": graph_with(again),
@@ -136,6 +140,7 @@ def expensive() -> dict[str, bytes]:
 
 
 @needs_linux
+@untraced
 @pytest.mark.slow
 def test_no_file_takes_more_than_two_seconds_or_200_mb(tmp_path: Path) -> None:
     paths = []

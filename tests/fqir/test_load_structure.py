@@ -74,6 +74,13 @@ def test_an_output_that_is_another_node_is_refused(outputs: list[Any]) -> None:
     assert "output 0" in refusal(pickled(main_graph(graph(outputs=[node(outputs=outputs)]))))
 
 
+def test_notes_are_not_more_than_a_reader_wants() -> None:
+    nodes = [node(constants={"junk": {}}) for _ in range(30)]
+    notes = load(pickled(main_graph(graph(nodes=nodes)))).notes
+    assert len(notes) == 21
+    assert notes[-1] == "10 more like these"
+
+
 def test_a_body_is_found_under_both_of_its_names() -> None:
     body = graph("inner")
     for more in (
