@@ -85,6 +85,13 @@ def _refusal(module: str, name: str) -> PickleFault:
             "parameters as numpy integers",
             hint="save the quantized FQIR graph, not the torch model",
         )
+    if module.startswith("torch.nn."):
+        return PickleFault(
+            ProgramUnsupported,
+            f"a torch module ({words})",
+            "a quantized FQIR graph",
+            hint="trace and quantize the module with fmot, and save the graph that this gives",
+        )
     if package == "fmot":
         return PickleFault(
             ProgramUnsupported,

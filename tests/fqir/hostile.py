@@ -99,6 +99,8 @@ def calls(canary: str) -> Iterator[tuple[str, Case]]:
     for attribute in ("_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_qtensor"):
         tensor = graph_with(call("torch._utils", attribute))
         yield f"torch {attribute}", Case(tensor, ProgramUnsupported, "a torch tensor")
+    linear = graph_with(name("torch.nn.modules.linear", "Linear"))
+    yield "torch module", Case(linear, ProgramUnsupported, "a torch module")
     storage = graph_with(name("torch", "FloatStorage"))
     yield "torch storage", Case(storage, ProgramUnsupported, "a torch tensor")
     for module, attribute in (("fmot.writer.kernels", "kernel"), (GRAPH[0], "GraphProto.__init__")):

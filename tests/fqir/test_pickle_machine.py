@@ -173,7 +173,7 @@ def test_instances_keep_their_state_and_their_class() -> None:
     assert made.state == {"name": "t", "N": 3}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(
         st.sampled_from(sorted(OPCODE_NAMES)).map(lambda code: bytes([code]))
@@ -228,7 +228,7 @@ def streams(draw: st.DrawFn) -> bytes:
     return b"".join(parts) + b"."
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(streams())
 def test_random_whole_instructions_end_in_a_value_or_in_an_error(data: bytes) -> None:
     with contextlib.suppress(ProgramError):
