@@ -8,6 +8,7 @@ that running a frame is running down a list.
 from __future__ import annotations
 
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -28,6 +29,7 @@ from hostrt.fqir.plan.ir import (
     Window,
     results,
 )
+from hostrt.fqir.plan.ranges import INT64
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +38,22 @@ Call: TypeAlias = "Callable[[], object]"
 Buffer: TypeAlias = NDArray[Any]
 
 _VIEWS = (Slice, Reshape, Transpose)
+
+
+def _find_clip() -> np.ufunc | None:
+    """Find what `np.clip` calls in the end: it takes a seventh of the time on short vectors."""
+    for name in ("numpy._core.umath", "numpy.core.umath"):
+        try:
+            found = getattr(import_module(name), "clip", None)
+        except ImportError:
+            continue
+        if isinstance(found, np.ufunc) and found.nin == 3:
+            return found
+    return None
+
+
+CLIP = _find_clip()
+"""Saturation in one call, None where numpy has no such function."""
 
 
 class Frame:
@@ -186,6 +204,12 @@ class Frame:
 
     def clamp(self, target: Buffer, source: Buffer, lo: int | None, hi: int | None) -> Buffer:
         """Append a saturation; give where the result is."""
+        if lo is None and hi is None:
+            return source
+        if CLIP is not None:
+            low, high = INT64[0] if lo is None else lo, INT64[1] if hi is None else hi
+            self.call(CLIP, source, self.number(low), self.number(high), target)
+            return target
         for limit, function in ((hi, np.minimum), (lo, np.maximum)):
             if limit is not None:
                 self.call(function, source, self.number(limit), out=target)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hostrt.fqir.plan.evaluate import FLOAT32_EXACT, float_for
+from hostrt.fqir.plan.arrays import FLOAT32_EXACT, float_for
 from hostrt.fqir.plan.ir import Conv, MatMul, operands
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import numpy as np
 
 from hostrt.fqir.inputs import bits_of
 from hostrt.fqir.plan import ranges
-from hostrt.fqir.plan.builder import B64, Bits, Builder, Contents, unsupported
+from hostrt.fqir.plan.builder import B64, Bits, Builder
+from hostrt.fqir.plan.contents import Contents, unsupported
 from hostrt.fqir.plan.ir import Plan, State
 from hostrt.fqir.plan.lower_control import HOLDERS
 from hostrt.fqir.plan.lower_nodes import LOWER

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from hostrt.fqir.control import Loop as LoopConstants
 from hostrt.fqir.plan import ranges
-from hostrt.fqir.plan.builder import B64, Bits, unsupported
+from hostrt.fqir.plan.builder import B64, Bits
+from hostrt.fqir.plan.contents import unsupported
 from hostrt.fqir.plan.ir import (
     Branch,
     Carried,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from hostrt.fqir.plan import arithmetic as do
-from hostrt.fqir.plan import ranges
-from hostrt.fqir.plan.builder import B64, Builder, unsupported
+from hostrt.fqir.plan import ranges, shapes
+from hostrt.fqir.plan.builder import B64, Builder
+from hostrt.fqir.plan.contents import unsupported
 from hostrt.fqir.plan.ir import Relation
 from hostrt.fqir.plan.lower_temporal import conv, unfold
 from hostrt.fqir.semantics import compare, structure, tables
@@ -74,7 +75,7 @@ def _matmul(b: Builder, node: Node, c: Constants, v: Given) -> tuple[int, ...]:
     bias = v["bias"]
     axes = len(do.product_shape(b.shape(v["x"]), b.shape(v["y"])))
     if len(b.shape(bias)) == 1 and axes > 1:
-        bias = do.reshape(b, b.recast(bias, B64), (b.shape(bias)[0],) + (1,) * (axes - 1))
+        bias = shapes.reshape(b, b.recast(bias, B64), (b.shape(bias)[0],) + (1,) * (axes - 1))
     bias = do.scale(b, bias, c.integer("shamt_bias"), c.flag("rounded"), ranges.INT32)
     return (do.matmul(b, v["x"], v["y"], bias, end),)
 
@@ -154,7 +155,7 @@ def _transpose(b: Builder, node: Node, c: Constants, v: Given) -> tuple[int, ...
     order = [_axis(max(dims), rank), _axis(min(dims), rank)]
     if rank > 2 or order[0] == order[1]:
         raise unsupported(f"a transposition of {b.shape(v['x'])} by {dims}")
-    return (do.transpose(b, v["x"]) if order == [1, 0] else v["x"],)
+    return (shapes.transpose(b, v["x"]) if order == [1, 0] else v["x"],)
 
 
 def _reshape(b: Builder, node: Node, c: Constants, v: Given) -> tuple[int, ...]:
@@ -165,7 +166,7 @@ def _reshape(b: Builder, node: Node, c: Constants, v: Given) -> tuple[int, ...]:
         new = np.broadcast_to(np.int8(0), old).reshape(shape).shape
     except ValueError:
         raise unsupported(f"a reshape of {old} to {shape}") from None
-    return (do.reshape(b, v["x"], new),)
+    return (shapes.reshape(b, v["x"], new),)
 
 
 def _chunk(b: Builder, node: Node, c: Constants, v: Given) -> tuple[int, ...]:
@@ -176,7 +177,7 @@ def _chunk(b: Builder, node: Node, c: Constants, v: Given) -> tuple[int, ...]:
     parts, start = [], 0
     for index in range(chunks):
         stop = start + size + (index < longer)
-        parts.append(do.part(b, v["x"], axis, start, stop))
+        parts.append(shapes.part(b, v["x"], axis, start, stop))
         start = stop
     return tuple(parts)
 
@@ -188,7 +189,7 @@ def _split(b: Builder, node: Node, c: Constants, v: Given) -> tuple[int, ...]:
     for size in c.integers("lengths"):
         if size < 0:
             raise unsupported(f"a piece of {size} elements")
-        parts.append(do.part(b, v["x"], 0, min(start, length), min(start + size, length)))
+        parts.append(shapes.part(b, v["x"], 0, min(start, length), min(start + size, length)))
         start += size
     return tuple(parts)
 
@@ -202,10 +203,10 @@ def _joined(b: Builder, node: Node, c: Constants, v: Given) -> tuple[int, ...]:
     if node.opname == "stack":
         rank = len(b.shape(parts[0])) + 1
         axis = _axis(c.integer("dim"), rank)
-        parts = [do.reshape(b, x, _inserted(b.shape(x), axis)) for x in parts]
+        parts = [shapes.reshape(b, x, _inserted(b.shape(x), axis)) for x in parts]
     else:
         axis = _axis(c.integer("dim"), len(b.shape(parts[0])))
-    return (do.concat(b, parts, axis),)
+    return (shapes.concat(b, parts, axis),)
 
 
 def _inserted(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hostrt.fqir.plan import arithmetic as do
-from hostrt.fqir.plan import ranges
-from hostrt.fqir.plan.builder import Bits, Builder, unsupported
+from hostrt.fqir.plan import ranges, shapes
+from hostrt.fqir.plan.contents import unsupported
 from hostrt.fqir.plan.ir import Conv, Window
 from hostrt.fqir.semantics import temporal
 from hostrt.fqir.semantics.integers import KernelError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hostrt.fqir.graph import Node
+    from hostrt.fqir.plan.builder import Bits, Builder
 
 
 def unfold(b: Builder, x: int, buffer: int, dilation: int) -> tuple[int, ...]:
@@ -61,7 +62,7 @@ def conv(b: Builder, node: Node, v: Mapping[str, int]) -> tuple[int, ...]:
     after: tuple[int, ...] = ()
     taps = 1
     if buffer is None:
-        window = do.reshape(b, x, (1, width))
+        window = shapes.reshape(b, x, (1, width))
     else:
         taps, _ = _taps(b, x, buffer, spec.dilation_t)
         window, *rest = _window(b, x, buffer, spec.dilation_t, (taps, width))
@@ -88,7 +89,7 @@ def _weight(b: Builder, spec: temporal.Conv, weight: int) -> tuple[int, bool]:
     for axis in (1, 2, 3):
         if shape[axis] < wanted[axis]:
             raise unsupported(f"a weight of shape {shape}, expected {wanted}")
-        weight = do.part(b, weight, axis, 0, wanted[axis])
+        weight = shapes.part(b, weight, axis, 0, wanted[axis])
     return weight, depthwise
 
 
@@ -130,7 +131,7 @@ def _bias(b: Builder, spec: temporal.Conv, bias: int, d_out: int) -> int:
     if b.shape(bias) == () and d_out and content is not None:
         bias = b.constant(np.full(d_out, content, np.int64), b.bits(bias))
     elif b.shape(bias) == ():
-        bias = do.concat(b, [do.reshape(b, bias, (1,))] * d_out, 0)
+        bias = shapes.concat(b, [shapes.reshape(b, bias, (1,))] * d_out, 0)
     return do.scale(b, bias, spec.shamt_bias, False, None)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hostrt.errors import FrameError
-from hostrt.fqir.plan.evaluate import Arrays, Evaluator
+from hostrt.fqir.plan.evaluate import Evaluator
 from hostrt.fqir.plan.frame import Frame
 from hostrt.fqir.plan.lower import compile_plan
 from hostrt.fqir.plan.sequence import Timeline
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from hostrt.fqir.graph import Array, Model
+    from hostrt.fqir.plan.arrays import Arrays
     from hostrt.fqir.plan.ir import Int64s, Plan
 
 _CHUNK_ELEMENTS = 1 << 18

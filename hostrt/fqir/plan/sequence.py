@@ -29,7 +29,8 @@ from hostrt.fqir.plan.steps import Steps
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from hostrt.fqir.plan.evaluate import Arrays, Evaluator, Ints
+    from hostrt.fqir.plan.arrays import Arrays, Ints
+    from hostrt.fqir.plan.evaluate import Evaluator
 
 Slots: TypeAlias = dict[str, Int64s]
 """Slot name -> content; arrays in it are replaced, never changed."""

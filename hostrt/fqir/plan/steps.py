@@ -12,7 +12,8 @@ from hostrt.fqir.plan.ir import Reshape, Slice, Transpose, Window, operands, res
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from hostrt.fqir.plan.evaluate import Arrays, Evaluator
+    from hostrt.fqir.plan.arrays import Arrays
+    from hostrt.fqir.plan.evaluate import Evaluator
     from hostrt.fqir.plan.ir import Instruction, Int64s, State
 
 _VIEWS = (Slice, Reshape, Transpose, Window)

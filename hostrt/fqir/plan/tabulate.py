@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from hostrt.fqir.plan import ranges
-from hostrt.fqir.plan.evaluate import Arrays, Evaluator
+from hostrt.fqir.plan.evaluate import Evaluator
 from hostrt.fqir.plan.ir import (
     Add,
     Branch,
@@ -34,6 +34,8 @@ from hostrt.fqir.plan.prune import pruned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from hostrt.fqir.plan.arrays import Arrays
 
 _MOST_ENTRIES = 1 << 17
 _SMALL_TABLE = 1 << 12
