@@ -226,6 +226,8 @@ def underflows() -> Iterator[tuple[str, Case]]:
         yield f"{title} on nothing", Case(dump(op(title), protocol=4), ProgramCorrupt, title)
         below = op("EMPTY_DICT") + op("MARK") + op(title) * 3
         yield f"{title} below a mark", Case(dump(below, protocol=4), ProgramCorrupt)
+    below = op("EMPTY_DICT") + text("a") + op("NONE") + op("MARK") + op("SETITEM") + op("TUPLE")
+    yield "a mark above the stack", Case(dump(below), ProgramCorrupt, "below the last mark")
     odd = op("EMPTY_DICT") + op("MARK") + text("a") + op("SETITEMS")
     yield "odd SETITEMS", Case(dump(odd), ProgramCorrupt, "even number")
     for title in ("SETITEMS", "APPENDS", "ADDITEMS"):

@@ -17,6 +17,7 @@ from tests.fqir.assemble import (
     name,
     op,
     raw,
+    small,
     text,
     u4,
     u8,
@@ -24,6 +25,48 @@ from tests.fqir.assemble import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+def wrong_forms() -> dict[str, bytes]:
+    """Give arrays, scalars and element types whose parts are of the wrong kind."""
+    none, empty = op("NONE"), op("EMPTY_TUPLE")
+    module, ndarray = "numpy.core.multiarray", name("numpy", "ndarray")
+    bare_type = call("numpy", "dtype", text("i4"), op("NEWFALSE"), op("NEWTRUE"))
+    bare = call(module, "_reconstruct", ndarray, small(0) + op("TUPLE1"), raw(b"b"))
+    start, end = op("MARK"), op("TUPLE") + op("BUILD")
+    form = dtype() + op("NEWFALSE")
+    axes = start + small(0) + small(0) + op("TUPLE")
+    order = start + small(3) + text("<") + none * 2 + dtype() + small(-1) + small(-1) + small(0)
+    return {
+        "type of three numbers": call("numpy", "dtype", small(4), small(0), small(1)),
+        "type of one text": call("numpy", "dtype", text("i4")),
+        "type with a short state": bare_type + start + small(3) + text("<") + end,
+        "type with fields": bare_type + order + end,
+        "type of version 4": bare_type + order.replace(small(3), small(4)) + end,
+        "scalar of text": call(module, "scalar", dtype(), text("abcd")),
+        "scalar of three": call(module, "scalar", dtype(), raw(bytes(4)), none),
+        "array with a short state": bare + empty + op("BUILD"),
+        "array of version 2": bare + start + small(2) + empty + form + raw(bytes(4)) + end,
+        "array with text as order": bare + start + small(1) + empty + dtype() + text("F")
+        + raw(bytes(4)) + end,
+        "array of a list": bare + start + small(1) + empty + form + op("EMPTY_LIST") + end,
+        "array of text": bare + start + small(1) + empty + form + text("abcd") + end,
+        "array of a list as shape": bare + start + small(1) + op("EMPTY_LIST") + form
+        + raw(bytes(4)) + end,
+        "array twice": array(data=bytes(4)) + start + small(1) + empty + form + raw(bytes(4)) + end,
+        "array from text": call("numpy.core.numeric", "_frombuffer", *[text("abcd")] * 4),
+        "array in order A": call(
+            "numpy.core.numeric", "_frombuffer", raw(bytes(4)), dtype(), empty, text("A")
+        ),
+        "array in the order of a number": call(
+            "numpy.core.numeric", "_frombuffer", raw(bytes(4)), dtype(), empty, small(1)
+        ),
+        "array with an axis twice": call(
+            "numpy.core.numeric", "_frombuffer", raw(bytes(4)), dtype(),
+            start + small(2) + small(2) + op("TUPLE"), text("K"), axes,
+        ),
+        "REDUCE with a list": name(module, "scalar") + op("EMPTY_LIST") + op("REDUCE"),
+    }  # fmt: skip
 
 
 def arrays() -> Iterator[tuple[str, Case]]:
@@ -54,7 +97,7 @@ def arrays() -> Iterator[tuple[str, Case]]:
         ),
         "bytes above 255": call("_codecs", "encode", text("\u0100"), text("latin1")),
     }
-    for title, payload in huge.items():
+    for title, payload in (huge | wrong_forms()).items():
         yield title, Case(graph_with(payload), ProgramCorrupt)
     for code in ("O8", "O"):
         words = f"element type '{code}'"

@@ -139,6 +139,8 @@ def test_a_tensor_attribute_of_another_type_is_refused_and_named(
         ("optype", tensor(), "node 'the node' ('relu'): found optype of class TensorProto,"),
         ("inputs", [], "node 'the node' ('relu'): found inputs of type list, expected a dict"),
         ("inputs", {"x": 1}, "node 'the node' ('relu'): found 'x' 1, expected a TensorProto"),
+        ("inputs", {"x": {1}}, "node 'the node' ('relu'): found 'x' a set, expected a TensorProto"),
+        ("inputs", {"x": b"x"}, "node 'the node' ('relu'): found 'x' of type bytes, expected a T"),
         ("inputs", {"y": tensor()}, "node 'the node' ('relu'): found no input 'x', expected one"),
         ("outputs", None, "node 'the node' ('relu'): found outputs None, expected a list"),
         ("outputs", [None], "node 'the node' ('relu'): found outputs None, expected a TensorPro"),

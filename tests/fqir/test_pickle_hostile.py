@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.fault
 
 CORPUS = corpus("canary")
 WRAPPED = ["os.system", "builtins.exec", "STACK_GLOBAL", "nested reduce", "this file", "INST"]
-SECONDS = 2.0
+SECONDS = 2.0 if sys.gettrace() is None else 20.0  # a tracer makes everything slower
 
 
 def refusal(data: bytes) -> HostrtError:

@@ -40,7 +40,7 @@ values = st.recursive(
         | st.lists(inner).map(tuple)
         | st.dictionaries(st.text(), inner)
     ),
-    max_leaves=30,
+    max_leaves=20,
 )  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def read(data: bytes) -> Any:
     return root
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(value=values, protocol=st.sampled_from(PROTOCOLS))
 def test_plain_values_are_read_as_they_were_written(value: object, protocol: int) -> None:
     assert read(pickle.dumps(value, protocol)) == value
