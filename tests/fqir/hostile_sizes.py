@@ -147,30 +147,30 @@ def lengths() -> Iterator[tuple[str, Case]]:
 
 def structures() -> Iterator[tuple[str, Case]]:
     """Give pickles of values that would take a careless reader for ever."""
-    deep = op("EMPTY_TUPLE") + op("TUPLE1") * 500_000
+    deep = op("EMPTY_TUPLE") + op("TUPLE1") * 100_000
     yield "deep tuples", Case(graph_with(deep), ProgramUnsupported, "ARITH")
-    yield "deeper tuples", Case(dump(op("NONE") + op("TUPLE1") * 1_500_000), ProgramUnsafe)
-    yield "open marks", Case(dump(op("MARK") * 500_000, op("NONE")), ProgramCorrupt)
-    yield "endless marks", Case(dump(op("MARK") * 1_500_000), ProgramUnsafe, "instructions")
-    lists = op("EMPTY_LIST") * 400_000 + op("APPEND") * 399_999
+    yield "deeper tuples", Case(dump(op("NONE") + op("TUPLE1") * 1_100_000), ProgramUnsafe)
+    yield "open marks", Case(dump(op("MARK") * 100_000, op("NONE")), ProgramCorrupt)
+    yield "endless marks", Case(dump(op("MARK") * 1_100_000), ProgramUnsafe, "instructions")
+    lists = op("EMPTY_LIST") * 100_000 + op("APPEND") * 99_999
     yield "deep lists", Case(graph_with(lists), ProgramUnsupported, "ARITH")
-    dicts = (op("EMPTY_DICT") + text("a")) * 200_000
-    yield "deep dicts", Case(graph_with(dicts + op("NONE") + op("SETITEM") * 200_000), ProgramError)
+    dicts = (op("EMPTY_DICT") + text("a")) * 50_000
+    yield "deep dicts", Case(graph_with(dicts + op("NONE") + op("SETITEM") * 50_000), ProgramError)
     objects = name(*GRAPH) + op("BINPUT", b"\0")
     for _ in range(20_000):
         objects += op("EMPTY_TUPLE") + op("NEWOBJ") + op("EMPTY_DICT") + text("a")
         objects += op("BINGET", b"\0")
     objects += op("EMPTY_TUPLE") + op("NEWOBJ") + (op("SETITEM") + op("BUILD")) * 20_000
     yield "deep objects", Case(graph_with(objects), ProgramUnsupported, "ARITH")
-    memo = op("NONE") + op("MEMOIZE") * 1_200_000
+    memo = op("NONE") + op("MEMOIZE") * 1_50_000
     yield "memo bomb", Case(dump(memo, protocol=4), ProgramUnsafe, "instructions")
     far = op("EMPTY_LIST") + op("LONG_BINPUT", u4(0x80000000)) + op("LONG_BINPUT", u4(0xFFFFFFFF))
     yield "far memo entries", Case(graph_with(far), ProgramUnsupported, "ARITH")
     yield "unknown memo entry", Case(dump(op("LONG_BINGET", u4(0xFFFFFFFF))), ProgramCorrupt)
     yield "many texts", Case(dump(text("ab" * 400) * 50_000), ProgramUnsafe, "memory budget")
-    lists = op("EMPTY_LIST") * 1_000_000
+    lists = op("EMPTY_LIST") * 200_000
     yield "many lists", Case(dump(op("MARK") + lists + op("TUPLE")), ProgramUnsupported)
-    yield "many dicts", Case(dump(op("MARK") + op("EMPTY_DICT") * 1_000_000), ProgramCorrupt)
+    yield "many dicts", Case(dump(op("MARK") + op("EMPTY_DICT") * 200_000), ProgramCorrupt)
     new = op("BINGET", b"\0") + op("EMPTY_TUPLE") + op("NEWOBJ")
     many = name(*GRAPH) + op("BINPUT", b"\0") + op("MARK") + new * 300_000 + op("TUPLE")
     yield "many objects", Case(dump(many), ProgramUnsafe, "memory budget")
