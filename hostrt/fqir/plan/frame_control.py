@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from hostrt.fqir.plan.frame import Buffer, Frame
+    from collections.abc import Iterator
+
+    from hostrt.fqir.plan.frame import Buffer, Call, Frame
     from hostrt.fqir.plan.ir import Branch, Counter, Loop
+
+_MOST_CALLS = 5000
+"""Longest list of calls that a loop is laid out as."""
 
 
 def counter(f: Frame, i: Counter) -> None:
@@ -44,27 +49,46 @@ def branch(f: Frame, i: Branch) -> None:
 
 
 def loop(f: Frame, i: Loop) -> None:
-    """Append the calls of the body as often as said."""
-    start = f.moves([(item.argument, item.initial) for item in i.carried])
+    """Append the calls of the body as often as said, or one call that does it."""
+    f.calls += f.moves([(item.argument, item.initial) for item in i.carried])
     body = f.nested(i.body, [])
     following = f.moves([(item.argument, item.next) for item in i.carried])
     finals = f.moves([(item.out, item.value) for item in i.finals])
-    calls = list(start)
-    for turn in range(i.count):
-        for item in i.sliced:
-            block = f.values[item.argument].shape[0]
-            rows = _rows(f.array(item.source), i, turn, block, item.reverse)
-            calls.append(partial(np.copyto, f.array(item.argument), rows))
-        calls += body
-        for end in i.collected:
-            block = f.values[end.value].shape[0]
-            rows = _rows(f.array(end.out), i, turn, block, end.reverse)
-            calls.append(partial(np.copyto, rows, f.array(end.value)))
-        calls += finals if turn == i.count - 1 else following
-    f.calls += calls
+
+    def turn_calls(turn: int) -> Iterator[Call]:
+        yield from (partial(np.copyto, *pair) for pair in _slices(f, i, turn))
+        yield from body
+        yield from (partial(np.copyto, *pair) for pair in _collected(f, i, turn))
+        yield from finals if turn == i.count - 1 else following
+
+    if i.count * (len(body) + len(i.sliced) + len(i.collected)) <= _MOST_CALLS:
+        for turn in range(i.count):
+            f.calls += turn_calls(turn)
+        return
+
+    def run() -> None:
+        for turn in range(i.count):
+            for call in turn_calls(turn):
+                call()
+
+    f.calls.append(run)
 
 
-def _rows(array: Buffer, i: Loop, turn: int, block: int, reverse: bool) -> Buffer:
+def _slices(f: Frame, i: Loop, turn: int) -> Iterator[tuple[Buffer, Buffer]]:
+    """Give where the slices of one iteration go, and where they are."""
+    for item in i.sliced:
+        target = f.array(item.argument)
+        yield target, _rows(f.array(item.source), i.count, turn, len(target), item.reverse)
+
+
+def _collected(f: Frame, i: Loop, turn: int) -> Iterator[tuple[Buffer, Buffer]]:
+    """Give where the results of one iteration go, and where they are."""
+    for item in i.collected:
+        source = f.array(item.value)
+        yield _rows(f.array(item.out), i.count, turn, len(source), item.reverse), source
+
+
+def _rows(array: Buffer, count: int, turn: int, block: int, reverse: bool) -> Buffer:
     """Give the rows of one iteration."""
-    k = i.count - 1 - turn if reverse else turn
+    k = count - 1 - turn if reverse else turn
     return array[block * k : block * (k + 1)]

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 _ROUNDS = 40
 """Most times that the intervals of the state are widened; each bound takes about ten steps."""
 
-_MOST_INSTRUCTIONS = 200_000
+_MOST_NODES = 50_000
+"""Nodes that are lowered at most; a graph that several nodes hold counts for each of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Lowering:
         initial: what INIT left.
         assumed: what the state slots hold; new slots are added when they are met.
         slots: name -> the value that stands for the slot's content.
+        written: names that a frame may write.
+        count: nodes lowered so far.
     """
 
     builder: Builder
@@ -72,6 +75,7 @@ class Lowering:
     assumed: dict[str, Assumed] = field(default_factory=dict)
     slots: dict[str, int] = field(default_factory=dict)
     written: frozenset[str] = frozenset()
+    count: int = 0
 
     def read(self, tensor: Tensor) -> int:
         """Give the value that a tensor has now.
@@ -136,8 +140,9 @@ class Lowering:
                 raise unsupported(f"parameter {tensor.name!r} has no value")
             self.env[tensor.name] = self.builder.constant(tensor.value)
         for node in graph.nodes:
-            if self.builder.next > _MOST_INSTRUCTIONS:
-                raise unsupported(f"more than {_MOST_INSTRUCTIONS} values")
+            self.count += 1
+            if self.count > _MOST_NODES:
+                raise unsupported(f"more than {_MOST_NODES} nodes on all its paths")
             self._node(node)
         return [self.read(tensor) for tensor in graph.outputs]
 

@@ -61,7 +61,7 @@ class Timeline:
             states: the slots.
             wanted: values to be kept.
         """
-        self._parts: list[Part] = []
+        self.parts: list[Part] = []
         groups = list(components(body, states))
         uses = [_used(group) for group in groups]
         count: dict[int, int] = {}
@@ -74,12 +74,12 @@ class Timeline:
                 for number in (*_made(instructions), *(slot.read for slot in slots))
                 if number in wanted or count.get(number, 0) > (number in used)
             }
-            self._parts.append(_part(evaluator, instructions, slots, others))
+            self.parts.append(_part(evaluator, instructions, slots, others))
         self._done = _last_uses(uses, wanted)
 
     def run(self, arrays: Arrays, frames: int, slots: Slots) -> None:
         """Run the frames; see `Part.run`. Of the results only what is wanted stays."""
-        for part, done in zip(self._parts, self._done, strict=True):
+        for part, done in zip(self.parts, self._done, strict=True):
             part.run(arrays, frames, slots)
             for number in done:
                 arrays.pop(number, None)
@@ -114,39 +114,41 @@ def _part(
     wanted: Collection[int],
 ) -> Part:
     if not states:
-        return _Once(evaluator, body[0])
+        return Once(evaluator, body[0])
     if not body and len(states) == 1:
-        return _Delay(evaluator, states[0])
+        return Delay(evaluator, states[0])
     only = body[0] if len(body) == 1 else None
     if isinstance(only, Window) and len(states) == 1 and only.buffer == states[0].read:
-        return _Register(evaluator, states[0], only)
+        return Register(evaluator, states[0], only)
     if isinstance(only, Counter) and len(states) == 1:
-        return _Count(evaluator, states[0], only)
+        return Count(evaluator, states[0], only)
     if isinstance(only, Branch):
-        side = _Gate.side(only, states)
+        side = Gate.side(only, states)
         if side is not None:
-            return _Gate(evaluator, only, states, side)
+            return Gate(evaluator, only, states, side)
     return Steps(evaluator, body, states, wanted)
 
 
-class _Once:
+class Once:
     """One instruction without state."""
 
     def __init__(self, evaluator: Evaluator, instruction: Instruction) -> None:
         self._evaluator, self._instruction = evaluator, instruction
 
     def run(self, arrays: Arrays, frames: int, slots: Slots) -> None:
+        """Run the frames; see `Part.run`."""
         del frames, slots
         self._evaluator.execute(self._instruction, arrays)
 
 
-class _Delay:
+class Delay:
     """A slot whose next content does not depend on it: the frame before."""
 
     def __init__(self, evaluator: Evaluator, state: State) -> None:
         self._evaluator, self._state = evaluator, state
 
     def run(self, arrays: Arrays, frames: int, slots: Slots) -> None:
+        """Run the frames; see `Part.run`."""
         if self._state.next == self._state.read:
             self._evaluator.put(self._state.read, slots[self._state.name][None], arrays)
             return
@@ -158,13 +160,14 @@ class _Delay:
         slots[self._state.name] = following[-1].astype(np.int64)
 
 
-class _Register:
+class Register:
     """A shift register: every frame sees a part of one long list of rows."""
 
     def __init__(self, evaluator: Evaluator, state: State, window: Window) -> None:
         self._evaluator, self._state, self._window = evaluator, state, window
 
     def run(self, arrays: Arrays, frames: int, slots: Slots) -> None:
+        """Run the frames; see `Part.run`."""
         window, kind = self._window, self._evaluator.kind(self._window.next)
         x = self._evaluator.get(window.x, arrays)
         width = self._evaluator.values[window.x].size
@@ -190,13 +193,14 @@ class _Register:
         arrays[number] = seen.reshape(frames, *self._evaluator.values[number].shape)
 
 
-class _Count:
+class Count:
     """A frame counter."""
 
     def __init__(self, evaluator: Evaluator, state: State, counter: Counter) -> None:
         self._evaluator, self._state, self._counter = evaluator, state, counter
 
     def run(self, arrays: Arrays, frames: int, slots: Slots) -> None:
+        """Run the frames; see `Part.run`."""
         put, counter, n = self._evaluator.put, self._counter, self._counter.n
         old = slots[self._state.name]
         first = int(old.reshape(-1)[0])
@@ -210,7 +214,7 @@ class _Count:
         slots[self._state.name] = phase[-1:].reshape(old.shape)
 
 
-class _Gate:
+class Gate:
     """A branch that changes its slots on one side only: that side runs on its frames alone."""
 
     def __init__(
@@ -244,6 +248,7 @@ class _Gate:
         return None
 
     def run(self, arrays: Arrays, frames: int, slots: Slots) -> None:
+        """Run the frames; see `Part.run`."""
         evaluator = self._evaluator
         condition = evaluator.get(self._branch.condition, arrays)
         taken = (condition.reshape(len(condition), -1)[:, 0] != 0) == self._side
