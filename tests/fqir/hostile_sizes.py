@@ -162,7 +162,7 @@ def structures() -> Iterator[tuple[str, Case]]:
         objects += op("BINGET", b"\0")
     objects += op("EMPTY_TUPLE") + op("NEWOBJ") + (op("SETITEM") + op("BUILD")) * 20_000
     yield "deep objects", Case(graph_with(objects), ProgramUnsupported, "ARITH")
-    memo = op("NONE") + op("MEMOIZE") * 1_50_000
+    memo = op("NONE") + op("MEMOIZE") * 1_100_000
     yield "memo bomb", Case(dump(memo, protocol=4), ProgramUnsafe, "instructions")
     far = op("EMPTY_LIST") + op("LONG_BINPUT", u4(0x80000000)) + op("LONG_BINPUT", u4(0xFFFFFFFF))
     yield "far memo entries", Case(graph_with(far), ProgramUnsupported, "ARITH")
