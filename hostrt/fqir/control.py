@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from hostrt.fqir.semantics.constants import Constants
+from hostrt.fqir.semantics.integers import fits_int64
 from hostrt.fqir.semantics.structure import cat
 from hostrt.fqir.steps import Names
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from hostrt.fqir.steps import Env, Prepared, Step
 
 
-def body_of(node: Node, graphs: Mapping[str, Prepared], key: str) -> Prepared:
+_Held = TypeVar("_Held")
+
+
+def body_of(node: Node, graphs: Mapping[str, _Held], key: str) -> _Held:
     """Give one of the graphs that a node holds.
 
     Raises:
@@ -57,13 +61,12 @@ class Loop:
             for name in ("n_recurse", "n_sliced", "n_scope", "n_concat", "n_final")
         }
         loop = cls(
-            n_iter=c.integer("n_iter"),
+            n_iter=c.count("n_iter"),
             **counts,
             block_size_sliced=c.integers("block_size_sliced"),
             reverse_sliced=c.flags("reverse_sliced"),
             reverse_concat=c.flags("reverse_concat"),
         )
-        c.require(loop.n_iter >= 1, f"constant 'n_iter' is {loop.n_iter}, expected at least 1")
         c.require(
             len(loop.block_size_sliced) == len(loop.reverse_sliced) == loop.n_sliced,
             f"{len(loop.block_size_sliced)} block sizes and {len(loop.reverse_sliced)} directions "
@@ -73,7 +76,20 @@ class Loop:
             len(loop.reverse_concat) == loop.n_concat,
             f"{len(loop.reverse_concat)} directions for {loop.n_concat} concatenated outputs",
         )
+        loop._check_body(node, c)
         return loop
+
+    def _check_body(self, node: Node, c: Constants) -> None:
+        missing = [name for name in self.arguments if name not in node.inputs]
+        c.require(not missing, f"has no argument {', '.join(map(repr, missing))}")
+        body = body_of(node, node.subgraphs, "body")
+        n_inputs, n_outputs = len(body.inputs), len(body.outputs)
+        n_expected = self.n_recurse + self.n_concat + self.n_final
+        c.require(
+            n_inputs == len(self.arguments) and n_outputs == n_expected,
+            f"a body of {n_inputs} inputs and {n_outputs} outputs, expected {len(self.arguments)} "
+            f"and {n_expected}",
+        )
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -96,18 +112,8 @@ class _Loop:
 
     @classmethod
     def of(cls, node: Node, graphs: Mapping[str, Prepared]) -> _Loop:
-        loop, body = Loop.of(node), body_of(node, graphs, "body")
-        c = Constants(node)
-        missing = [name for name in loop.arguments if name not in node.inputs]
-        c.require(not missing, f"has no argument {', '.join(map(repr, missing))}")
-        n_inputs, n_outputs = len(body.inputs), len(body.outputs)
-        n_expected = loop.n_recurse + loop.n_concat + loop.n_final
-        c.require(
-            n_inputs == len(loop.arguments) and n_outputs == n_expected,
-            f"a body of {n_inputs} inputs and {n_outputs} outputs, expected {len(loop.arguments)} "
-            f"and {n_expected}",
-        )
-        return cls(Names.of(node), body, loop)
+        loop = Loop.of(node)
+        return cls(Names.of(node), graphs["body"], loop)
 
     def run(self, env: Env) -> None:
         loop = self.loop
@@ -163,23 +169,24 @@ class _Strided:
     @classmethod
     def of(cls, node: Node, graphs: Mapping[str, Prepared]) -> _Strided:
         c, names = Constants(node), Names.of(node)
-        n, k = c.integer("n"), c.integer("k")
-        c.require(n >= 1, f"constant 'n' is {n}, expected at least 1")
+        n, k = c.count("n"), c.integer("k")
+        c.require(fits_int64(n), f"constant 'n' is {n}, expected 64 bits")
         c.require("counter" in node.inputs, "has no argument 'counter'")
         inputs, defaults = names.family("input_"), names.family("default_output_")
         return cls(names, body_of(node, graphs, "body"), n, k, inputs, defaults)
 
     def run(self, env: Env) -> None:
         values = self.names.read(env)
-        counter = values["counter"].astype(np.int64)
+        counter = values["counter"]
         if counter.size != 1:
             raise self.names.fault(f"a counter of shape {counter.shape}, expected one element")
-        if int(counter.reshape(())) % self.n == self.k:
+        count = int(counter.reshape(()))
+        if count % self.n == self.k:
             results = self.body.run([values[name] for name in self.inputs], env)
         else:
             results = [values[name] for name in self.defaults]
         self.names.write(results, env)
-        env[self.names.inputs["counter"]] = np.asarray(np.mod(np.add(counter, 1), self.n))
+        env[self.names.inputs["counter"]] = np.full(counter.shape, (count + 1) % self.n, np.int64)
 
 
 @dataclass(frozen=True, slots=True)

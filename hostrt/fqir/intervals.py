@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from hostrt.errors import ProgramUnsupported
-from hostrt.fqir.control import Loop
+from hostrt.fqir.control import Loop, body_of
 from hostrt.fqir.inputs import bits_of
 from hostrt.fqir.ranges import Note, Range
 from hostrt.fqir.semantics.binding import bind
@@ -154,7 +154,8 @@ class _Analysis:
         """Follow every way that a conditional or a strided graph can take."""
         given = _family(args, "input_")
         ways: list[tuple[_Env, list[Range]]] = []
-        for graph in node.subgraphs.values():
+        keys = ("body",) if node.opname == "strided_subgraph" else ("true", "false")
+        for graph in (body_of(node, node.subgraphs, key) for key in keys):
             inner = dict(env)
             ways.append((inner, self._graph(graph, given, inner)))
         if node.opname == "strided_subgraph":
@@ -166,8 +167,8 @@ class _Analysis:
             merged = _merge(merged, inner, widened=False)
         env.update(merged)
         if "counter" in node.inputs:
-            n = Constants(node).integer("n")
-            self._write(node.inputs["counter"].name, Range(0, max(n - 1, 0)), env)
+            n = Constants(node).count("n")
+            self._write(node.inputs["counter"].name, Range(0, n - 1), env)
 
     def _loop(self, node: Node, args: Mapping[str, Range], env: _Env) -> None:
         loop, body = Loop.of(node), node.subgraphs["body"]

@@ -218,6 +218,7 @@ def test_a_strided_graph_inside_a_strided_graph() -> None:
     ("change", "kind", "found"),
     [
         (lambda n: n.constants.update(n=0), ProgramCorrupt, "constant 'n' is 0"),
+        (lambda n: n.constants.update(n=2**63), ProgramCorrupt, "constant 'n' is 9223372036854775"),
         (lambda n: n.inputs.pop("counter"), ProgramCorrupt, "has no argument 'counter'"),
         (lambda n: n.subgraphs.clear(), ProgramCorrupt, "has no graph 'body'"),
         (lambda n: n.inputs.update(counter=tensor("x", 1)), ProgramUnsupported, "a counter of"),

@@ -209,8 +209,9 @@ def test_sizes_that_do_not_fit_each_other_are_an_error(
     [
         ({"stride_band": 0}, "'stride_band' is 0, expected at least 1"),
         ({"padding_band": -1}, "'padding_band' is -1"),
+        ({"padding_band": 10**9}, "a padded frame of 4000000002 elements"),
         ({"kernel_size_band": 4}, "larger than the padded bands"),
-        ({"bw": 0}, "at least 1 bit"),
+        ({"bw": 65}, "expected 1..64 bits"),
         ({"shamt_bias": None}, "'shamt_bias' is None, expected an integer"),
         ({"groups": "all"}, "'groups' is 'all', expected an integer"),
     ],

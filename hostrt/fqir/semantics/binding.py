@@ -81,6 +81,9 @@ def _shifts(c: Constants, *names: str, bw: str = "bw") -> dict[str, object]:
     return amounts | {bw: c.bits(bw), "rounded": c.flag("rounded")}
 
 
+_MOST_CHUNKS = 1 << 16
+"""More parts than any node has outputs; each costs time and memory, empty or not."""
+
 _ADD = ("shamt_x", "shamt_y", "shamt_bwred")
 
 
@@ -139,7 +142,8 @@ def _bind_joined(node: Node, c: Constants) -> Bound:
 
 def _bind_chunk(node: Node, c: Constants) -> Bound:
     del node
-    chunks, dim = c.bits("chunks"), c.integer("dim")
+    chunks, dim = c.count("chunks"), c.integer("dim")
+    c.require(chunks <= _MOST_CHUNKS, f"constant 'chunks' is {chunks}")
     return Bound(lambda v: tuple(structure.chunk(v["x"], chunks=chunks, dim=dim)))
 
 
@@ -152,8 +156,7 @@ def _bind_split(node: Node, c: Constants) -> Bound:
 
 def _bind_unfold(node: Node, c: Constants) -> Bound:
     del node
-    dilation = c.integer("dilation")
-    c.require(dilation >= 1, f"constant 'dilation' is {dilation}, expected at least 1")
+    dilation = c.count("dilation")
     return Bound(
         lambda v: temporal.temporal_unfold(v["x"], v["buffer"], dilation=dilation), ("buffer",)
     )

@@ -52,9 +52,15 @@ class Constants:
         return self._integer(name, self._get(name))
 
     def bits(self, name: str) -> int:
-        """Give a number of bits, at least 1."""
+        """Give a number of bits, 1..64."""
         value = self.integer(name)
-        self.require(value >= 1, f"constant {name!r} is {value}, expected at least 1 bit")
+        self.require(1 <= value <= 64, f"constant {name!r} is {value}, expected 1..64 bits")
+        return value
+
+    def count(self, name: str) -> int:
+        """Give a number of things, at least 1."""
+        value = self.integer(name)
+        self.require(value >= 1, f"constant {name!r} is {value}, expected at least 1")
         return value
 
     def flag(self, name: str) -> bool:

@@ -52,7 +52,9 @@ class Gmac:
         constants.require(len(vv) == n_vv, f"{len(vv)} shamts_vv for {n_vv} products")
         constants.require(len(vi) == n_vi, f"{len(vi)} shamts_vi for {n_vi} products")
         constants.require(len(immediates) == n_vi, f"{len(immediates)} immediates for {n_vi}")
-        constants.require(bool(bits) and min(bits) > 0, f"bits_out {list(bits)}")
+        constants.require(
+            bool(bits) and min(bits) > 0 and max(bits) <= 64, f"bits_out {list(bits)}"
+        )
         constants.require(
             all(fits_int64(value) for value in immediates), "an immediate of more than 64 bits"
         )

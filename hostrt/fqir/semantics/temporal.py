@@ -46,6 +46,10 @@ def temporal_unfold(x: Array, buffer: Array, *, dilation: int) -> tuple[Array, A
     return rows[::dilation].reshape(-1), rows[1:].reshape(-1)
 
 
+_LARGEST = 1 << 24
+"""Elements of the largest frame after padding, which a file of a few bytes may ask for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Conv:
     """Constants of one `temporal_conv2d`, with their names in files."""
@@ -72,7 +76,7 @@ class Conv:
         """
         constants = Constants(node)
         counts = {
-            name: constants.integer(name)
+            name: constants.count(name)
             for name in (
                 "kernel_size_t",
                 "kernel_size_band",
@@ -84,8 +88,6 @@ class Conv:
                 "groups",
             )
         }
-        for name, count in counts.items():
-            constants.require(count >= 1, f"constant {name!r} is {count}, expected at least 1")
         padding = constants.integer("padding_band")
         constants.require(padding >= 0, f"constant 'padding_band' is {padding}")
         needs_shift = "bias" in node.inputs
@@ -96,6 +98,8 @@ class Conv:
             shamt_bias=constants.integer("shamt_bias") if needs_shift else 0,
             bw=constants.bits("bw"),
         )
+        padded = (conv.n_band_in + 2 * conv.padding_band) * conv.d_band_in
+        constants.require(padded <= _LARGEST, f"a padded frame of {padded} elements")
         constants.require(conv.n_band_out >= 1, "the kernel is larger than the padded bands")
         return conv
 
