@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -35,6 +36,9 @@ Described: TypeAlias = tuple[tuple[int, ...], Interval, Bits]
 B32: Bits = (32, 32)
 B64: Bits = (64, 64)
 
+_MOST_ELEMENTS = 1 << 27
+"""Largest number of elements of one value: a gigabyte."""
+
 
 class Builder:
     """Collects values and instructions; what depends on constants only is computed at once.
@@ -58,8 +62,14 @@ class Builder:
     def define(
         self, shape: tuple[int, ...], interval: Interval, bits: Bits, *, recurrent: bool = False
     ) -> int:
-        """Number a new value that nothing computes: inputs, state, arguments of bodies."""
+        """Number a new value that nothing computes: inputs, state, arguments of bodies.
+
+        Raises:
+            ProgramUnsupported: it is enormous.
+        """
         low, high = interval
+        if math.prod(shape) > _MOST_ELEMENTS:
+            raise unsupported(f"a value of shape {shape}")
         self.values.append(Value(shape, low, high, *bits, recurrent=recurrent))
         return len(self.values) - 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,7 @@ def _by_frame(x: Numbers, y: Numbers) -> Numbers:
     """Multiply frame by frame; one matrix product where one side is the same for all frames."""
     vector_x, vector_y = x.ndim == 2, y.ndim == 2
     if len(y) == 1 and not (vector_x and vector_y):
-        flat: Numbers = x.reshape(-1, x.shape[-1]) @ y[0]
+        flat: Numbers = x.reshape(math.prod(x.shape[:-1]), x.shape[-1]) @ y[0]
         return flat.reshape(*x.shape[:-1], *y.shape[2:])
     if len(x) == 1 and vector_y and not vector_x:
         turned: Numbers = y @ x[0].T

@@ -17,7 +17,7 @@ from hostrt.fqir.plan.lower_control import HOLDERS
 from hostrt.fqir.plan.lower_nodes import LOWER
 from hostrt.fqir.plan.names import Uses
 from hostrt.fqir.plan.prune import pruned
-from hostrt.fqir.semantics.constants import Constants
+from hostrt.fqir.semantics.constants import Constants, label
 from hostrt.fqir.state import WRITTEN_INPUT
 from hostrt.fqir.watching import require_known
 
@@ -166,7 +166,10 @@ class Lowering:
         }
         if node.opname == "assign" and self.before(node.inputs[target].name) is None:
             raise unsupported(f"tensor {node.inputs[target].name!r} is assigned before it exists")
-        made = LOWER[node.opname](self.builder, node, Constants(node), values)
+        try:
+            made = LOWER[node.opname](self.builder, node, Constants(node), values)
+        except (ValueError, MemoryError, OverflowError) as error:
+            raise unsupported(f"{label(node)}: {error}") from error
         if target in node.inputs:
             self.env[node.inputs[target].name] = made[-1]
             made = made[:-1]
