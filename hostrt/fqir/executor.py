@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from hostrt.errors import ExtraMissing, FrameError, ProgramUnsupported, UsageError
-from hostrt.fqir.inputs import check_frame, check_frames
+from hostrt.fqir.inputs import FrameDoor, check_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -59,6 +59,7 @@ class Executor:
         self.model = model
         self.notes: list[str] = []
         self.engine = self._choose(engine)
+        self._door = FrameDoor(model.arith.inputs)
         self.input_names = tuple(tensor.name for tensor in model.arith.inputs)
         self.output_names = tuple(tensor.name for tensor in model.arith.outputs)
 
@@ -79,7 +80,7 @@ class Executor:
             FrameError: an input is missing, unknown, or of the wrong type, shape or range.
             ProgramUnsupported: the model does something that has no defined result.
         """
-        inputs = check_frame(self._by_position(frame), self.model.arith.inputs)
+        inputs = self._door.check(self._by_position(frame))
         # an engine may give its own state away
         outputs = [np.array(value) for value in self.engine.step(inputs)]
         return dict(zip(self.output_names, outputs, strict=True))
@@ -110,6 +111,11 @@ class Executor:
         return self.engine.internals()
 
     def _by_position(self, values: Mapping[str, ArrayLike]) -> list[ArrayLike]:
+        if len(values) == len(self.input_names):
+            try:
+                return [values[name] for name in self.input_names]
+            except KeyError:
+                pass  # said below, with what is missing and what is unknown
         known = ", ".join(map(repr, self.input_names)) or "none"
         unknown = [name for name in values if name not in self.input_names]
         if unknown:

@@ -44,6 +44,46 @@ def check_frame(inputs: Sequence[ArrayLike], tensors: Sequence[Tensor]) -> list[
     return [_checked(value, tensor, 0) for value, tensor in zip(inputs, tensors, strict=True)]
 
 
+class FrameDoor:
+    """Checks many frames, one after the other, by the rule of `check_frame`.
+
+    What `check_frame` finds out about the declared shapes and types is found out once here; only
+    what the quick look cannot let pass is looked at again in full.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        self._tensors = tuple(tensors)
+        self._shapes = [tensor.shape for tensor in tensors]
+        self._types = [_narrow_type(tensor) for tensor in tensors]
+
+    def check(self, inputs: Sequence[ArrayLike]) -> list[Array]:
+        """Give one frame of inputs as new int64 arrays; see `check_frame`."""
+        found: list[Array] = []
+        for value, shape, narrow in zip(inputs, self._shapes, self._types, strict=False):
+            if narrow is None or type(value) is not np.ndarray or value.shape != shape:
+                break
+            if value.dtype == narrow:
+                found.append(value.astype(np.int64))
+                continue
+            if value.dtype != np.int64:
+                break
+            # numbers that survive the narrow type are in its range
+            same = value.astype(narrow).astype(np.int64)
+            if same.tobytes() != value.tobytes():
+                break
+            found.append(same)
+        if len(found) == len(self._tensors) == len(inputs):
+            return found
+        return check_frame(inputs, self._tensors)
+
+
+def _narrow_type(tensor: Tensor) -> np.dtype[np.signedinteger] | None:
+    """Give the numpy type that has exactly the declared range, None if there is none."""
+    bits = bits_of(tensor.dtype)
+    is_said = bool(tensor.shape) and min(tensor.shape) > 0
+    return np.dtype(f"i{bits // 8}") if is_said and bits in (8, 16, 32) else None
+
+
 def check_frames(inputs: Sequence[ArrayLike], tensors: Sequence[Tensor]) -> list[Array]:
     """Check a sequence of frames and give the inputs as int64, each (T, *shape).
 
