@@ -6,130 +6,51 @@ memories, the registers and the messages of the stream.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from firmware_protocol.memory import MemoryKind
-from firmware_protocol.open_isa import (
-    FIRST_PC,
-    KNOWN_VERSIONS,
-    MAX_INSTRUCTIONS,
-    THREAD_START_CYCLES,
-    Status,
-    decode,
-    is_open_isa,
-)
-from firmware_protocol.open_isa_cost import cycles_of
-from firmware_protocol.open_isa_ops import Op
+from firmware_protocol.open_isa import MAX_INSTRUCTIONS
 from firmware_protocol.packing import words_to_dwords
-from firmware_protocol.stream import output_message
 from hostrt.sim.answers import NOTHING, Reply
+from hostrt.sim.isa.machine import Machine
+from hostrt.sim.isa.memories import CoreMemories
 
 if TYPE_CHECKING:
-    from firmware_protocol.open_isa import Instruction
-    from firmware_protocol.words import DWords, Words
+    from firmware_protocol.words import Words
     from hostrt.sim.control import Control
+    from hostrt.sim.isa.traps import Trap
     from hostrt.sim.memory import Bank, Memories
 
-_THREAD_MASK = 0x3F
-_TRAP_MAILBOX = 0
+_DWORD_WORDS = 2
+_EXECUTED = (MemoryKind.IM, MemoryKind.DM, MemoryKind.TM)
+"""Memories in banks that are powered."""
 
 
-class Trap(Exception):
-    """A thread cannot go on.
-
-    Attributes:
-        status: why.
-        pc: word of the instruction memory at which it stopped.
-    """
-
-    def __init__(self, status: Status, pc: int) -> None:
-        super().__init__(f"{status.name} at pc {pc}")
-        self.status = status
-        self.pc = pc
-
-
-@dataclass(slots=True)
-class Thread:
-    """A thread between its start and its HALT.
-
-    Attributes:
-        core: where it runs.
-        pc: word of the instruction memory that is executed next.
-        payload: uint64 (n,), words of its message that were not received yet.
-        outputs: messages it sent.
-        cycles: cycles it took.
-    """
-
-    core: int
-    pc: int
-    payload: DWords
-    outputs: list[Words]
-    cycles: int = THREAD_START_CYCLES
-
-
-class CoreView:
-    """One core's memories as execution sees them; decodes the instruction memory when it changed.
-
-    Attributes:
-        data: uint64 (n,), data memory, all banks in a row.
-        im_banks: banks of the instruction memory.
-    """
+class _CoreBanks:
+    """The banks of one core, by their place in its memories."""
 
     def __init__(self, memories: Memories, core: int) -> None:
-        self.data = memories.dwords(core, MemoryKind.DM)
-        self.im_banks = memories.of(core, MemoryKind.IM)
-        self.dm_banks = memories.of(core, MemoryKind.DM)
-        self.ready = memories.dwords(core, MemoryKind.RQ)
-        self.entries = memories.dwords(core, MemoryKind.PB)
-        self._code = memories.dwords(core, MemoryKind.IM)
-        self._bank_dwords = self.dm_banks[0].words.size // 2
-        self._decoded: dict[int, Instruction | None] = {}
+        self._banks = {kind: memories.of(core, kind) for kind in _EXECUTED}
+        self._sizes = {
+            kind: banks[0].words.size // _DWORD_WORDS for kind, banks in self._banks.items()
+        }
 
-    def forget(self) -> None:
-        """Drop what was decoded, because the instruction memory may have changed."""
-        self._decoded.clear()
+    def powered(self, kind: MemoryKind, first: int, count: int) -> bool:
+        """See `CoreMemories.powered`."""
+        size = self._sizes[kind]
+        banks = self._banks[kind][first // size : (first + count - 1) // size + 1]
+        return all(bank.powered for bank in banks)
 
-    def mark(self) -> int:
-        """Give word 0 of the instruction memory; 0 while that is not powered."""
-        return int(self._code[0]) if all(bank.powered for bank in self.im_banks) else 0
-
-    def fetch(self, pc: int) -> Instruction | None:
-        """Give the instruction at `pc`, None where there is no legal one.
-
-        Raises:
-            Trap: it lies outside the memory, its operand words included.
-        """
-        if pc not in self._decoded:
-            if not FIRST_PC <= pc < self._code.size:
-                raise Trap(Status.BAD_ADDRESS, pc)
-            if pc + (int(self._code[pc]) >> 62) >= self._code.size:
-                raise Trap(Status.BAD_ADDRESS, pc)
-            self._decoded[pc] = decode(self._code, pc)  # type: ignore[arg-type]
-        return self._decoded[pc]
-
-    def span(self, pc: int, first: int, n: int) -> slice:
-        """Give data words as a slice, checked for existence and power."""
-        if first + n > self.data.size:
-            raise Trap(Status.BAD_ADDRESS, pc)
-        if n:
-            banks = slice(first // self._bank_dwords, (first + n - 1) // self._bank_dwords + 1)
-            if not all(bank.powered for bank in self.dm_banks[banks]):
-                raise Trap(Status.BANK_OFF, pc)
-        return slice(first, first + n)
+    def first_word(self, bank: Bank) -> int:
+        """Give the place of a bank's first word in its memory."""
+        return self._banks[bank.kind].index(bank) * self._sizes[bank.kind]
 
 
 class Executor:
     """Answers stream messages by executing what the instruction memories hold.
 
     Attributes:
-        frame_cycles: cycles per core of the frame under way or last finished.
-        total_cycles: cycles of all cores since the last reset.
-        last_trap: status and word of the last trap, None when there was none.
-        silent_starts: starts that had no effect because the core was not running or held no
-            program of this instruction set.
+        machine: the cores that do it, with all that they count.
     """
 
     def __init__(
@@ -140,103 +61,83 @@ class Executor:
         *,
         max_instructions: int = MAX_INSTRUCTIONS,
     ) -> None:
-        self._cores = [CoreView(memories, core) for core in range(n_cores)]
         self._control = control
-        self._max_instructions = max_instructions
-        self.frame_cycles = [0] * n_cores
-        self.total_cycles = 0
-        self.last_trap: Trap | None = None
-        self.silent_starts = 0
-        self._answered = False
+        self._banks = [_CoreBanks(memories, core) for core in range(n_cores)]
+        cores = [
+            _core_memories(memories, control, self._banks[core], core) for core in range(n_cores)
+        ]
+        self.machine = Machine(cores, max_instructions=max_instructions)
+        self._powered = {bank: bank.powered for bank in memories.banks}
+
+    @property
+    def frame_cycles(self) -> int:
+        """Cycles of the frame under way or last finished: the latest clock of all cores."""
+        return self.machine.frame_cycles
+
+    @property
+    def busy_cycles(self) -> list[int]:
+        """Per core, cycles of its threads in that frame."""
+        return self.machine.busy_cycles
+
+    @property
+    def total_cycles(self) -> int:
+        """Cycles of all threads of all cores since the last reset."""
+        return self.machine.total_cycles
+
+    @property
+    def last_trap(self) -> Trap | None:
+        """What stopped a thread last, None when nothing did since the last reset."""
+        return self.machine.last_trap
+
+    @property
+    def silent_starts(self) -> int:
+        """Starts since the last reset that had no effect: see `Machine.lost`."""
+        return self.machine.lost
 
     def reset(self) -> None:
         """See `Answer.reset`."""
-        for core in self._cores:
-            core.forget()
-        self.frame_cycles = [0] * len(self._cores)
-        self.total_cycles = 0
-        self.last_trap = None
-        self._answered = False
+        self.machine.reset()
 
     def changed(self, bank: Bank) -> None:
         """See `Answer.changed`."""
-        if bank.kind is MemoryKind.IM:
-            self._cores[bank.core].forget()
+        if bank.kind not in _EXECUTED:
+            return
+        if bank.powered != self._powered[bank]:
+            self._powered[bank] = bank.powered
+            self.machine.power_changed(bank.core)
+        else:
+            first = self._banks[bank.core].first_word(bank)
+            size = bank.words.size // _DWORD_WORDS
+            self.machine.changed(bank.core, bank.kind, first, size)
 
     def message(self, words: Words, *, output_waits: bool) -> Reply:
         """See `Answer.message`: a message starts a thread at the pc its header names."""
         core, pc = int(words[0]), int(words[1])
-        if not output_waits:
-            self._begin_frame()
-        return self._start(core, pc, words_to_dwords(words[2:]))
+        payload = words_to_dwords(words[2:])
+        if not self.machine.message(core, pc, payload, output_waits=output_waits):
+            return NOTHING
+        return self._run()
 
     def wake(self, core: int, count: int) -> Reply:
         """See `Answer.wake`: ready-queue entries name threads, the program buffer their pc."""
-        view = self._cores[core]
-        outputs: list[Words] = []
-        reply = NOTHING
-        for entry in view.ready[:count].tolist():
-            pc = int(view.entries[entry & _THREAD_MASK])
-            reply = self._start(core, pc, np.zeros(0, np.uint64))
-            outputs += reply.outputs
-        return Reply(outputs, reply.exec_time_us)
+        return self._run() if self.machine.wake(core, count) else NOTHING
 
-    def _begin_frame(self) -> None:
-        if self._answered:
-            self.frame_cycles = [0] * len(self._cores)
-            self._answered = False
-
-    def _start(self, core: int, pc: int, payload: DWords) -> Reply:
-        runs = core < len(self._cores) and self._control.runs(core)
-        if not runs or not is_open_isa(self._cores[core].mark()):
-            self.silent_starts += 1
-            return NOTHING
-        thread = Thread(core, pc, payload, [])
-        try:
-            self._run(thread)
-        except Trap as trap:
-            self.last_trap = trap
-            where = np.array([(core << 32) | trap.pc & 0xFFFF_FFFF], np.uint64)
-            thread.outputs.append(output_message(_TRAP_MAILBOX, where, trap.status))
-        self._answered = self._answered or bool(thread.outputs)
-        self.frame_cycles[core] += thread.cycles
-        self.total_cycles += thread.cycles
-        return Reply(thread.outputs, self._exec_time_us())
-
-    def _exec_time_us(self) -> int:
-        return max(1, round(max(self.frame_cycles) / self._control.clock_hz() * 1e6))
-
-    def _run(self, thread: Thread) -> None:
-        view = self._cores[thread.core]
-        if view.mark() & 0xFF not in KNOWN_VERSIONS:
-            raise Trap(Status.WRONG_VERSION, thread.pc)
-        for _ in range(self._max_instructions):
-            found = view.fetch(thread.pc)
-            if found is None:
-                raise Trap(Status.ILLEGAL_INSTRUCTION, thread.pc)
-            thread.cycles += cycles_of(found)
-            if found.op is Op.HALT:
-                if thread.payload.size:
-                    raise Trap(Status.BAD_MESSAGE, thread.pc)
-                return
-            f = found.fields
-            _execute(found.op, view, thread, f.get("n", 0), (f.get("a", 0), f.get("b", 0)))
-            thread.pc += found.length
-        raise Trap(Status.RUNAWAY, thread.pc)
+    def _run(self) -> Reply:
+        outputs = self.machine.run()
+        seconds = self.machine.frame_cycles / self._control.clock_hz()
+        return Reply(outputs, max(1, round(seconds * 1e6)))
 
 
-def _execute(op: int, view: CoreView, thread: Thread, n: int, fields: tuple[int, int]) -> None:
-    a, b = fields
-    if op == Op.RECV:
-        if thread.payload.size < n:
-            raise Trap(Status.BAD_MESSAGE, thread.pc)
-        view.data[view.span(thread.pc, a, n)] = thread.payload[:n]
-        thread.payload = thread.payload[n:]
-    elif op == Op.COPY:
-        source = view.data[view.span(thread.pc, a, n)]
-        # numpy reads all of an overlapping source before it writes
-        view.data[view.span(thread.pc, b, n)] = source
-    elif op == Op.SEND:
-        thread.outputs.append(output_message(b, view.data[view.span(thread.pc, a, n)]))
-    else:
-        raise Trap(Status.ILLEGAL_INSTRUCTION, thread.pc)
+def _core_memories(
+    memories: Memories, control: Control, banks: _CoreBanks, core: int
+) -> CoreMemories:
+    return CoreMemories(
+        im=memories.dwords(core, MemoryKind.IM),
+        dm=memories.dwords(core, MemoryKind.DM),
+        tm=memories.dwords(core, MemoryKind.TM),
+        rq=memories.dwords(core, MemoryKind.RQ),
+        pb=memories.dwords(core, MemoryKind.PB),
+        sb=memories.dwords(core, MemoryKind.SB),
+        powered=banks.powered,
+        runs=lambda: control.runs(core),
+    )

@@ -1,0 +1,1 @@
+"""Execution of the open instruction set (hostrt/docs/open-isa.md) on plain memories."""
