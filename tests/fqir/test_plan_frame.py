@@ -56,6 +56,17 @@ def test_products_are_exact_in_float32_float64_and_integers(is_left: bool, scale
     check(draft.model(out))
 
 
+def test_matrices_of_one_shape_are_not_taken_for_each_other() -> None:
+    rng = np.random.default_rng(5)
+    draft = Draft()
+    x, outs = draft.input("x", 30), []
+    for n in range(3):
+        w = draft.parameter(f"w{n}", rng.integers(-100, 100, (30, 30)))
+        outs.append(draft.add("matmul", f"y{n}", x, w, shamt_bwred=-8, bw_out=16))
+
+    check(draft.model(*outs))
+
+
 def test_a_matrix_times_a_matrix_and_a_bias_along_the_first_axis() -> None:
     draft = Draft()
     x, y = draft.input("x", 5, 60), draft.input("y", 60, 7, dtype="int8")

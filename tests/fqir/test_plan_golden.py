@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def engine_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a test as it is, and again with everything done that long sequences are worth."""
     if request.param != "as it is":
-        monkeypatch.setattr(numpy_engine, "_MANY_FRAMES", 1)
+        monkeypatch.setattr(numpy_engine, "_EFFORTS", (1,))
         monkeypatch.setattr(numpy_engine, "_CHUNK_FRAMES", (7, 7))
         monkeypatch.setattr(tabulate, "_PER_FRAME", 10**6)
 

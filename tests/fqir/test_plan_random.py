@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hostrt.errors import HostrtError, ProgramUnsupported
 from hostrt.fqir.graph import Model
-from hostrt.fqir.plan import numpy_engine, tabulate
+from hostrt.fqir.plan import frame_products, numpy_engine, tabulate
 from hostrt.fqir.plan.numpy_engine import NumpyEngine
 from hostrt.fqir.reference import ReferenceEngine
 from hostrt.fqir.watching import tensor_names
@@ -26,15 +26,20 @@ if TYPE_CHECKING:
 SEEDS = st.integers(0, 10**6)
 
 
-@pytest.fixture(scope="module", params=["as it is", "tables at once, small chunks"], autouse=True)
+@pytest.fixture(
+    scope="module", params=["as it is", "as for long sequences of large models"], autouse=True
+)
 def worth(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run everything as it is, and again with all that long sequences are worth."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param != "as it is":
-            patch.setattr(numpy_engine, "_MANY_FRAMES", 1)
+            patch.setattr(numpy_engine, "_EFFORTS", (1,))
             patch.setattr(numpy_engine, "_CHUNK_FRAMES", (2, 2))
             patch.setattr(tabulate, "_PER_FRAME", 10**6)
             patch.setattr(tabulate, "_WORTH", -9)
+            patch.setattr(frame_products, "_FEW_PRODUCTS", 0)
+            patch.setattr(frame_products, "_MANY_PRODUCTS", 8)
+            patch.setattr(frame_products, "_BLOCK", 12)
         yield
 
 

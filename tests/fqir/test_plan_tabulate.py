@@ -149,7 +149,7 @@ def test_golden_models_keep_their_values_between_the_proven_bounds(name: str) ->
 def test_an_engine_goes_on_where_it_was_when_it_makes_tables(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(numpy_engine, "_MANY_FRAMES", 5)
+    monkeypatch.setattr(numpy_engine, "_EFFORTS", (5,))
 
     check(recurrent(3, 4))
     check(interpolated())

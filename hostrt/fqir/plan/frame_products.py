@@ -82,10 +82,7 @@ def _product(f: Frame, vector: int, matrix: Int64s, row: Int64s, end: tuple[int,
         _split_product(f, vector, matrix, row, target)
         return
     extra = int(row.any())
-    whole = f.prepared(
-        ("matrix", id(matrix.base), matrix.shape, kind, row.tobytes()),
-        lambda: np.vstack([matrix, row[None]])[: len(matrix) + extra].astype(kind, order="C"),
-    )
+    whole = np.vstack([matrix, row[None]])[: len(matrix) + extra].astype(kind, order="C")
     made = f.scratch(target.shape, kind)
     f.call(f.floats(vector, kind, extra).dot, whole, made)
     f.call(np.copyto, target, made, "unsafe")

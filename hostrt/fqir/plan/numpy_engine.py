@@ -20,15 +20,17 @@ if TYPE_CHECKING:
     from hostrt.fqir.plan.arrays import Arrays
     from hostrt.fqir.plan.ir import Int64s, Plan
 
-_CHUNK_ELEMENTS = 1 << 18
+_CHUNK_ELEMENTS = 1 << 19
 """Frames are computed together until the widest value has about so many elements."""
 
 _CHUNK_FRAMES = 64, 4096
 """Fewest and most frames of a chunk."""
 
 
-_MANY_FRAMES = 500
-"""From so many frames on tables pay; they cost some milliseconds."""
+_EFFORTS = 500, 4000
+"""After so many frames it is looked again which tables pay; each costs some milliseconds."""
+
+_NEVER = 1 << 62
 
 
 class NumpyEngine:
@@ -52,8 +54,7 @@ class NumpyEngine:
         self._slots: dict[str, Int64s] = {}
         self._recorded: dict[str, Array] = {}
         self._frames = 0
-        self._tabulated = False
-        self._use(compile_plan(model))
+        self._start(compile_plan(model))
 
     @property
     def plan(self) -> Plan:
@@ -69,8 +70,7 @@ class NumpyEngine:
     def watch(self, names: Sequence[str]) -> None:
         """Choose the tensors to be recorded; see `Engine.watch`."""
         self._names = tuple(names)
-        self._tabulated = False
-        self._use(compile_plan(self._model, self._shapes, watch=self._names))
+        self._start(compile_plan(self._model, self._shapes, watch=self._names))
         self._recorded = {}
 
     def internals(self) -> dict[str, Array]:
@@ -78,6 +78,12 @@ class NumpyEngine:
         return dict(self._recorded)
 
     # ------------------------------------------------------------------ plans
+
+    def _start(self, plan: Plan) -> None:
+        """Go on with a new plan, and forget which tables were worth it."""
+        self._planned = plan
+        self._effort_at = _EFFORTS[0]
+        self._use(plan)
 
     def _use(self, plan: Plan) -> None:
         """Go on with another plan of the model, from where it stands."""
@@ -110,15 +116,17 @@ class NumpyEngine:
         if len(shapes) != len(self._shapes):
             raise FrameError(f"{len(shapes)} inputs found, expected {len(self._shapes)}")
         if list(shapes) != self._shapes:
-            self._tabulated = False
-            self._use(compile_plan(self._model, shapes, watch=self._names))
+            self._start(compile_plan(self._model, shapes, watch=self._names))
 
     def _expect(self, frames: int) -> None:
         """Count frames; when there are many, spend time on tables that make each one faster."""
         self._frames += frames
-        if not self._tabulated and self._frames >= _MANY_FRAMES:
-            self._tabulated = True
-            self._use(tabulated(self._plan, self._frames))
+        if self._frames < self._effort_at:
+            return
+        self._effort_at = next((count for count in _EFFORTS if count > self._frames), _NEVER)
+        faster = tabulated(self._planned, self._frames)
+        if faster.body != self._plan.body:
+            self._use(faster)
 
     # ------------------------------------------------------------------ one frame
 
@@ -168,7 +176,7 @@ class NumpyEngine:
         for number in (*plan.outputs, *plan.watched.values()):
             value = plan.values[number]
             results[number] = np.empty((frames, *value.shape), value.storage)
-        evaluator, timeline = self._planned(results)
+        evaluator, timeline = self._prepared(results)
         self._release()
         size = self._chunk()
         for start in range(0, frames, size):
@@ -183,7 +191,7 @@ class NumpyEngine:
         self._recorded = {name: results[number] for name, number in plan.watched.items()}
         return [results[number] for number in plan.outputs]
 
-    def _planned(self, wanted: Collection[int]) -> tuple[Evaluator, Timeline]:
+    def _prepared(self, wanted: Collection[int]) -> tuple[Evaluator, Timeline]:
         if self._evaluator is None or self._timeline is None:
             plan = self._plan
             self._evaluator = Evaluator(plan.values, plan.tables, compact=True)
