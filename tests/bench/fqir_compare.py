@@ -56,6 +56,8 @@ class Ratios:
 
 def model_rows(subject: Subject, sides: Sides, ratios: Ratios) -> Iterator[Row]:
     """Frame by frame and as a sequence, against both backends of theirs."""
+    for engine, seconds in sides.prepare.items():
+        yield Row(f"{subject.name}, to the first frame, {engine}", seconds)
     for what, times, kept in (
         ("frame", sides.frame, ratios.frame),
         (f"{FRAMES} frames", sides.sequence, ratios.sequence),

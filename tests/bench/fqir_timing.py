@@ -61,11 +61,13 @@ class Sides:
     Attributes:
         frame: median of a frame, per turn.
         sequence: a whole sequence, per turn.
+        prepare: from a model in memory to the first frame's result, by engine.
         notes: why a side is absent.
     """
 
     frame: dict[str, list[float]] = field(default_factory=dict)
     sequence: dict[str, list[float]] = field(default_factory=dict)
+    prepare: dict[str, float] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
 
 
@@ -83,11 +85,16 @@ def time_model(subject: Subject, peer: FqirPeer | None, engines: list[str], n_tu
 def _our_turns(subject: Subject, engines: list[str], sides: Sides) -> list[Callable[[], None]]:
     turns = []
     for engine in engines:
+        model = load_model(subject.path)
+        started = time.perf_counter()
         try:
-            executor = Executor(load_model(subject.path), engine=engine)
+            executor = Executor(model, engine=engine)
         except (ExtraMissing, ProgramUnsupported) as error:
             sides.notes[engine] = str(error)
             continue
+        first = [array[0] for array in subject.inputs]
+        executor.step(dict(zip(executor.input_names, first, strict=True)))
+        sides.prepare[engine] = time.perf_counter() - started
         turns.append(_our_turn(subject, executor, engine, sides))
         turns[-1]()  # compiles, and fills caches
     sides.frame.clear()
