@@ -170,12 +170,11 @@ def _reshape(b: Builder, node: Node, c: Constants, v: Given) -> tuple[int, ...]:
 
 
 def _chunk(b: Builder, node: Node, c: Constants, v: Given) -> tuple[int, ...]:
-    del node
-    shape, chunks = b.shape(v["x"]), c.bits("chunks")
+    shape, chunks = b.shape(v["x"]), c.count("chunks")
     axis = _axis(c.integer("dim"), len(shape))
     size, longer = divmod(shape[axis], chunks)
     parts, start = [], 0
-    for index in range(chunks):
+    for index in range(min(chunks, len(node.outputs))):
         stop = start + size + (index < longer)
         parts.append(shapes.part(b, v["x"], axis, start, stop))
         start = stop
@@ -248,10 +247,7 @@ def _quantize(b: Builder, node: Node, c: Constants, v: Given) -> tuple[int, ...]
 
 def _unfold(b: Builder, node: Node, c: Constants, v: Given) -> tuple[int, ...]:
     del node
-    dilation = c.integer("dilation")
-    if dilation < 1:
-        raise unsupported(f"a dilation of {dilation}")
-    return unfold(b, v["x"], v["buffer"], dilation)
+    return unfold(b, v["x"], v["buffer"], c.count("dilation"))
 
 
 def _conv(b: Builder, node: Node, c: Constants, v: Given) -> tuple[int, ...]:

@@ -50,6 +50,7 @@ class NumpyEngine:
             ProgramCorrupt: a node lacks something it needs.
         """
         self._model = model
+        self._frame_holds_state = False
         self._names: tuple[str, ...] = ()
         self._slots: dict[str, Int64s] = {}
         self._recorded: dict[str, Array] = {}
@@ -89,11 +90,10 @@ class NumpyEngine:
         """Go on with another plan of the model, from where it stands."""
         self._release()
         known = self._slots
+        self._frame: Frame | None = None
         self._plan = plan
         self._slots = {state.name: known.get(state.name, state.initial) for state in plan.states}
         self._shapes = [plan.values[number].shape for number in plan.inputs]
-        self._outputs = [(number, plan.values[number].storage) for number in plan.outputs]
-        self._frame: Frame | None = None
         self._timeline: Timeline | None = None
         self._evaluator: Evaluator | None = None
 
@@ -103,8 +103,6 @@ class NumpyEngine:
             for state in self._plan.states:
                 self._slots[state.name] = self._frame.array(state.read).copy()
         self._frame_holds_state = False
-
-    _frame_holds_state = False
 
     def _fit(self, shapes: Sequence[tuple[int, ...]]) -> None:
         """Make a plan for other input shapes than the present one's.
@@ -118,9 +116,8 @@ class NumpyEngine:
         if list(shapes) != self._shapes:
             self._start(compile_plan(self._model, shapes, watch=self._names))
 
-    def _expect(self, frames: int) -> None:
-        """Count frames; when there are many, spend time on tables that make each one faster."""
-        self._frames += frames
+    def _expect(self) -> None:
+        """When there are many frames, spend time on tables that make each one faster."""
         if self._frames < self._effort_at:
             return
         self._effort_at = next((count for count in _EFFORTS if count > self._frames), _NEVER)
@@ -132,37 +129,47 @@ class NumpyEngine:
 
     def step(self, inputs: Sequence[Array]) -> list[Array]:
         """Run one frame; see `Engine.step`."""
-        self._fit([array.shape for array in inputs])
-        self._expect(1)
-        frame = self._frame
-        if frame is None or not self._frame_holds_state:
-            frame = self._bound()
+        self._frames += 1
+        if not self._frame_holds_state or self._frames >= self._effort_at:
+            self._enter(inputs)
         for target, given in zip(self._targets, inputs, strict=True):
+            if given.shape != target.shape:
+                self._frames -= 1
+                self._fit([array.shape for array in inputs])
+                return self.step(inputs)
             np.copyto(target, given)
-        for call in frame.calls:
+        for call in self._calls:
             call()
         outputs: list[Array] = [array.astype(kind) for array, kind in self._results]
         if self._names:
-            self._record(frame)
-        for call in frame.stores:
+            self._record()
+        for call in self._stores:
             call()
         return outputs
 
-    def _bound(self) -> Frame:
-        """Give the frame, with the state in it."""
-        plan, frame = self._plan, self._frame
-        if frame is None:
-            frame = self._frame = Frame(plan.values, plan.tables, plan.body, plan.states)
-            self._targets = [frame.array(number) for number in plan.inputs]
-            self._results = [(frame.array(number), kind) for number, kind in self._outputs]
-        for state in plan.states:
-            frame.array(state.read)[...] = self._slots[state.name]
+    def _enter(self, inputs: Sequence[Array]) -> None:
+        """Make ready for steps: a frame with the state in it."""
+        self._fit([array.shape for array in inputs])
+        self._expect()
+        plan = self._plan
+        if self._frame is None:
+            self._frame = Frame(plan.values, plan.tables, plan.body, plan.states)
+        frame = self._frame
+        self._calls, self._stores = frame.calls, frame.stores
+        self._targets = [frame.array(number) for number in plan.inputs]
+        self._results = [
+            (frame.array(number), plan.values[number].storage) for number in plan.outputs
+        ]
+        if not self._frame_holds_state:
+            for state in plan.states:
+                frame.array(state.read)[...] = self._slots[state.name]
         self._frame_holds_state = True
-        return frame
 
-    def _record(self, frame: Frame) -> None:
-        for name, number in self._plan.watched.items():
-            self._recorded[name] = frame.array(number).astype(self._plan.values[number].storage)
+    def _record(self) -> None:
+        frame, values = self._frame, self._plan.values
+        if frame is not None:
+            for name, number in self._plan.watched.items():
+                self._recorded[name] = frame.array(number).astype(values[number].storage)
 
     # ------------------------------------------------------------------ sequences
 
@@ -170,7 +177,8 @@ class NumpyEngine:
         """Run T frames; see `Engine.run`."""
         self._fit([array.shape[1:] for array in inputs])
         frames = len(inputs[0]) if inputs else 0
-        self._expect(frames)
+        self._frames += frames
+        self._expect()
         plan = self._plan
         results: dict[int, Array] = {}
         for number in (*plan.outputs, *plan.watched.values()):
@@ -188,8 +196,8 @@ class NumpyEngine:
             timeline.run(arrays, stop - start, self._slots)
             for number, target in results.items():
                 target[start:stop] = evaluator.get(number, arrays)
-        self._recorded = {name: results[number] for name, number in plan.watched.items()}
-        return [results[number] for number in plan.outputs]
+        self._recorded = {name: results[number].copy() for name, number in plan.watched.items()}
+        return _distinct([results[number] for number in plan.outputs])
 
     def _prepared(self, wanted: Collection[int]) -> tuple[Evaluator, Timeline]:
         if self._evaluator is None or self._timeline is None:
@@ -199,6 +207,16 @@ class NumpyEngine:
         return self._evaluator, self._timeline
 
     def _chunk(self) -> int:
-        widest = max((value.size for value in self._plan.values), default=1)
+        sizes = [value.size for value in self._plan.values if value.constant is None]
         low, high = _CHUNK_FRAMES
-        return min(max(_CHUNK_ELEMENTS // max(widest, 1), low), high)
+        return min(max(_CHUNK_ELEMENTS // max(1, *sizes, 1), low), high)
+
+
+def _distinct(arrays: list[Array]) -> list[Array]:
+    """Give each array memory of its own."""
+    seen: set[int] = set()
+    found = []
+    for array in arrays:
+        found.append(array.copy() if id(array) in seen else array)
+        seen.add(id(array))
+    return found
