@@ -37,7 +37,8 @@ class NumpyEngine:
     """Runs a model's plan with numpy; see `hostrt.fqir.engine.Engine`.
 
     Results have the storage types of the reference, the widest where one changes between frames. A
-    watched tensor inside a branch is 0 until the branch runs for the first time since `watch`.
+    watched tensor inside a branch is 0, in the shape that it will have, until the branch runs for
+    the first time since `watch`.
     """
 
     name = "numpy"
