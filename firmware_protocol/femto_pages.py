@@ -52,6 +52,8 @@ class PageTable:
 
     def put(self, out: bytearray, offset: int, order: str) -> None:
         """Write the pages into a file of byte order `order`, from `offset` on."""
+        if not len(self):
+            return  # without pages their place may be anywhere, even outside the file
         n_words = len(self) * _PAGE_WORDS
         rows = np.frombuffer(out, f"{order}u4", n_words, offset).reshape(-1, _PAGE_WORDS)
         heads = np.frombuffer(out, f"{order}u2", 2 * n_words, offset).reshape(-1, 2 * _PAGE_WORDS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +26,7 @@ from hostrt.fasmir.assembly import (
     Thread,
     Watched,
 )
+from hostrt.fasmir.parse_parts import Coded, CoreText, Vector
 from hostrt.fasmir.text import PLAIN_NAME
 from hostrt.program.intake import format_faults
 
@@ -66,43 +66,6 @@ def parse_assembly(text: str, name: str = "<text>") -> Assembly:
         return reader.finish()
 
 
-@dataclass(slots=True)
-class _Coded:
-    """An instruction whose names are not resolved yet."""
-
-    number: int
-    op: Op
-    words: dict[str, str]
-    labels: tuple[str, ...]
-    comment: str
-
-
-@dataclass(slots=True)
-class _Vector:
-    """A symbol or table whose content is still being read."""
-
-    number: int
-    kind: str
-    name: str
-    type: Type
-    length: int
-    address: int
-    comment: str
-    is_set: bool
-    pieces: list[Int64s] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _CoreText:
-    """What was read of one core."""
-
-    number: int
-    vectors: list[_Vector] = field(default_factory=list)
-    threads: list[Thread] = field(default_factory=list)
-    coded: list[_Coded] = field(default_factory=list)
-    names: set[tuple[bool, str]] = field(default_factory=set)
-
-
 class _Reader:
     """Takes one line after the other, then puts names and numbers together."""
 
@@ -113,7 +76,7 @@ class _Reader:
         self._inputs: list[Input] = []
         self._outputs: list[Output] = []
         self._watched: list[Watched] = []
-        self._cores: list[_CoreText] = []
+        self._cores: list[CoreText] = []
         self._labels: list[str] = []
         self._directives: Mapping[str, Callable[[list[str], str], None]] = {
             ".program": self._program,
@@ -198,7 +161,7 @@ class _Reader:
         if self._labels:
             raise self._fault(f"label {self._labels[0]!r}", "an instruction after it")
         least = self._cores[-1].number + 1 if self._cores else 0
-        self._cores.append(_CoreText(self._int(words[1], least, 255)))
+        self._cores.append(CoreText(self._int(words[1], least, 255)))
 
     def _vector(self, words: list[str], comment: str) -> None:
         kind = words[0][1:]
@@ -208,7 +171,7 @@ class _Reader:
         if match is None or int(match[2]) > _MAX_ELEMENTS or not words[3].startswith("@"):
             raise self._fault(" ".join(words[2:4])[:40], "TYPE[LENGTH] @ADDRESS, as in i16[24] @8")
         address = self._int(words[3][1:], 0, 0xFFFF)
-        vector = _Vector(
+        vector = Vector(
             self._number, kind, self._plain(words[1]), _TYPE_OF_BITS[match[1]], int(match[2]),
             address, comment, is_set=not unset and kind != Role.TEMPORARY,
         )  # fmt: skip
@@ -253,7 +216,7 @@ class _Reader:
     def _instruction(self, words: list[str], comment: str) -> None:
         op = Op[words[0]]
         keys = self._keys(words[1:], {item.name for item in FIELDS[op]})
-        self._here().coded.append(_Coded(self._number, op, keys, tuple(self._labels), comment))
+        self._here().coded.append(Coded(self._number, op, keys, tuple(self._labels), comment))
         self._labels = []
 
     # -- names and numbers ----------------------------------------------------------------------
@@ -271,7 +234,7 @@ class _Reader:
                 pc += 1 + n_operand_words(coded.op)
         return labels
 
-    def _build_core(self, core: _CoreText, labels: Mapping[str, int]) -> Core:
+    def _build_core(self, core: CoreText, labels: Mapping[str, int]) -> Core:
         symbols = tuple(self._symbol(item) for item in core.vectors if item.kind != "table")
         tables = tuple(self._table(item) for item in core.vectors if item.kind == "table")
         names: dict[Space, dict[str, int]] = {
@@ -284,18 +247,18 @@ class _Reader:
         lines = tuple(self._line(coded, names) for coded in core.coded)
         return Core(core.number, lines, symbols, tables, tuple(core.threads))
 
-    def _symbol(self, vector: _Vector) -> Symbol:
+    def _symbol(self, vector: Vector) -> Symbol:
         initial = self._content(vector) if vector.is_set else None
         return Symbol(
             vector.name, vector.address, vector.type, vector.length, Role(vector.kind), initial,
             vector.comment,
         )  # fmt: skip
 
-    def _table(self, vector: _Vector) -> Table:
+    def _table(self, vector: Vector) -> Table:
         wide = vector.type is Type.I32
         return Table(vector.name, vector.address, wide, self._content(vector), vector.comment)
 
-    def _content(self, vector: _Vector) -> Int64s:
+    def _content(self, vector: Vector) -> Int64s:
         self._number = vector.number
         content = np.concatenate([np.zeros(0, np.int64), *vector.pieces])
         if content.size != vector.length:
@@ -305,7 +268,7 @@ class _Reader:
             raise self._fault(f"a number of {vector.name!r}", f"{-half}..{half - 1}")
         return content
 
-    def _line(self, coded: _Coded, names: Mapping[Space, Mapping[str, int]]) -> Line:
+    def _line(self, coded: Coded, names: Mapping[Space, Mapping[str, int]]) -> Line:
         self._number = coded.number
         spaces = dict(SPACES[coded.op])
         if coded.words.get("mode") == str(int(Mode.IMMEDIATE)):
@@ -392,7 +355,7 @@ class _Reader:
         if len(words) != n:
             raise self._fault(f"{len(words)} words", f"{n}")
 
-    def _here(self) -> _CoreText:
+    def _here(self) -> CoreText:
         if not self._cores:
             raise self._fault("a line before the first core", ".core NUMBER")
         return self._cores[-1]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from firmware_protocol.errors import FormatError
@@ -284,6 +284,7 @@ def test_a_tolerant_reader_reports_the_fault_and_keeps_the_bytes(
 
 
 @settings(max_examples=60, deadline=None)
+@example("p001_a", [(92, 1)], 0)
 @given(
     st.sampled_from(NAMES),
     st.lists(st.tuples(st.integers(0, 1200), st.integers(0, 255)), max_size=6),
