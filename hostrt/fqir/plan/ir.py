@@ -19,7 +19,7 @@ written: a `next` may be another slot's `read`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -451,6 +451,7 @@ class Plan:
         body: the instructions.
         tables: contents for `Lookup`, each (N,), read-only.
         watched: name -> value at the end of the frame, for the names asked for at compilation.
+        names: value -> the tensor that had it first, for people; not every value is in it.
     """
 
     values: tuple[Value, ...]
@@ -460,6 +461,7 @@ class Plan:
     body: tuple[Instruction, ...]
     tables: tuple[Int64s, ...]
     watched: Mapping[str, int]
+    names: Mapping[int, str] = field(default_factory=dict)
 
 
 def results(instruction: Instruction) -> tuple[int, ...]:

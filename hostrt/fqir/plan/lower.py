@@ -65,6 +65,7 @@ class Lowering:
         slots: name -> the value that stands for the slot's content.
         written: names that a frame may write.
         count: nodes lowered so far.
+        names: value -> the tensor that had it first.
     """
 
     builder: Builder
@@ -76,6 +77,16 @@ class Lowering:
     slots: dict[str, int] = field(default_factory=dict)
     written: frozenset[str] = frozenset()
     count: int = 0
+    names: dict[int, str] = field(default_factory=dict)
+
+    def bind(self, tensor: Tensor, value: int) -> None:
+        """Let a tensor have a value."""
+        self.env[tensor.name] = value
+        self.names.setdefault(value, tensor.name)
+
+    def forget(self, n_values: int) -> None:
+        """Go back to when there were only so many values."""
+        self.names = {value: name for value, name in self.names.items() if value < n_values}
 
     def read(self, tensor: Tensor) -> int:
         """Give the value that a tensor has now.
@@ -134,11 +145,11 @@ class Lowering:
             ProgramCorrupt: a node's constants are missing or wrong.
         """
         for tensor, value in zip(graph.inputs, inputs, strict=False):
-            self.env[tensor.name] = value
+            self.bind(tensor, value)
         for tensor in graph.parameters:
             if tensor.value is None:
                 raise unsupported(f"parameter {tensor.name!r} has no value")
-            self.env[tensor.name] = self.builder.constant(tensor.value)
+            self.bind(tensor, self.builder.constant(tensor.value))
         for node in graph.nodes:
             self.count += 1
             if self.count > _MOST_NODES:
@@ -178,7 +189,7 @@ class Lowering:
     def write(self, node: Node, values: Sequence[int]) -> None:
         """Bind a node's outputs by position."""
         for tensor, value in zip(node.outputs, values, strict=False):
-            self.env[tensor.name] = value
+            self.bind(tensor, value)
 
 
 def compile_plan(
@@ -267,6 +278,7 @@ def _frame(lowering: Lowering, arith: Graph, shapes: Sequence[tuple[int, ...]]) 
         b.close_block(),
         tuple(b.tables),
         MappingProxyType(watched),
+        MappingProxyType(lowering.names),
     )
 
 

@@ -177,6 +177,7 @@ def _loop(lowering: Lowering, node: Node) -> None:
         if not _widened(lowering, one, assumed, depends):
             break
         b.back_to(mark)
+        lowering.forget(mark[0])
     else:
         raise unsupported("the intervals of a loop do not settle")
     _finish(lowering, node, spec, (initial, wanted, outer), one)
