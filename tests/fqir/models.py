@@ -10,6 +10,7 @@ import numpy as np
 
 from hostrt.fqir.graph import Graph, Model, Node, Table, Tensor
 from hostrt.fqir.operators import OPERATORS
+from hostrt.fqir.plan.ir import operands, results
 from tests.fqir.inspected import VECTORS, meta_of
 from tests.fqir.write_model import wrap
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hostrt.fqir.graph import Array
+    from hostrt.fqir.plan.ir import Plan
 
 ADD: dict[str, Any] = {"shamt_x": 0, "shamt_y": 0, "shamt_bwred": 0, "bw": 16}
 
@@ -137,6 +139,20 @@ def noise(shape: tuple[int, ...], bits: int = 16, seed: int = 0) -> Array:
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     numbers = rng.integers(low, high, shape, endpoint=True)
     return np.where(rng.random(shape) < 0.2, rng.choice([low, high], shape), numbers)
+
+
+def require_order(plan: Plan) -> None:
+    """Check that every value of a plan is made once, and before it is used."""
+    known = {*plan.inputs, *(state.read for state in plan.states)}
+    known |= {n for n, value in enumerate(plan.values) if value.constant is not None}
+    for instruction in plan.body:
+        made = results(instruction)
+        assert known.issuperset(operands(instruction)), instruction
+        assert known.isdisjoint(made), instruction
+        known.update(made)
+    assert known.issuperset(plan.outputs)
+    assert known.issuperset(plan.watched.values())
+    assert known.issuperset(state.next for state in plan.states)
 
 
 @cache

@@ -15,6 +15,7 @@ from hostrt.fqir.plan import frame_products, numpy_engine, tabulate
 from hostrt.fqir.plan.numpy_engine import NumpyEngine
 from hostrt.fqir.reference import ReferenceEngine
 from hostrt.fqir.watching import tensor_names
+from tests.fqir.models import require_order
 from tests.peer.fqir_cases import DRAWS, mixture, single
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def check(case: Case) -> None:
         engine = NumpyEngine(model)
     except ProgramUnsupported:
         return  # said so: the reference engine does it
+    require_order(engine.plan)
     names = list(tensor_names(model))
     wanted, seen = expected(case, names)
     inputs = [array[: len(wanted)] for array in case.inputs]

@@ -118,9 +118,9 @@ def scale(
         half = 1 << (-shift - 1)
         room = ranges.add(b.interval(x), (half, half))
         if not ranges.within(room, ranges.signed(bits[0])):
-            total = ranges.in_64_bits(room)
-            made = Add(b.next, x, b.number(half), 0, 0, False, Narrow(), True)
-            x = wrap(b, b.emit(made, [(b.shape(x), total, bits)])[0], bits)
+            unit = b.number(half)
+            made = Add(b.next, x, unit, 0, 0, False, Narrow(), True)
+            x = wrap(b, b.emit(made, [(b.shape(x), ranges.in_64_bits(room), bits)])[0], bits)
             rounded = False
     return _scaled(b, x, shift, rounded, clamp, negate=negate)
 
