@@ -1,0 +1,45 @@
+"""Random instructions and programs on the C library and on the implementations in Python.
+
+`HOSTRT_C_CASES` sets how many cases of each kind there are.
+"""
+
+from __future__ import annotations
+
+import os
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.c.partners import ask_machine, ask_oracle
+from tests.c.random_cases import chip, single
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.c.cases import Case, Result
+    from tests.c.driver import Driver
+
+N_CASES = int(os.environ.get("HOSTRT_C_CASES", "200"))
+PARTNERS = {"oracle": ask_oracle, "machine": ask_machine}
+
+
+@pytest.mark.parametrize("make", [single, chip])
+@pytest.mark.parametrize("partner", PARTNERS)
+def test_random_cases_have_the_same_results_everywhere(
+    driver: Driver, partner: str, make: Callable[[Random], Case]
+) -> None:
+    seed = Random().getrandbits(32)
+    cases = [make(Random(seed + i)) for i in range(N_CASES)]
+
+    results = driver.run(cases)
+
+    for i, (case, found) in enumerate(zip(cases, results, strict=True)):
+        assert_same(found, PARTNERS[partner](case), f"{make.__name__}(Random({seed + i}))")
+
+
+def assert_same(found: Result, expected: Result, name: str) -> None:
+    """Compare piece by piece, so that a difference can be read."""
+    for number, (a, b) in enumerate(zip(found.outcomes, expected.outcomes, strict=True)):
+        assert a == b, f"{name}, action {number}"
+    assert found == expected, name
