@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hostrt.errors import FrameError, ProgramUnsupported
+from hostrt.errors import FrameError
 from hostrt.fqir.plan.lower import compile_plan
 from hostrt.fqir.plan.names import Uses
 from hostrt.fqir.plan.vm_codes import CONTEXT
 from hostrt.fqir.plan.vm_flow import encode
 from hostrt.fqir.plan.vm_machine import machine
 from hostrt.fqir.plan.vm_program import address, aligned
+from hostrt.fqir.walk import graphs_within, tensors_within
 from hostrt.fqir.watching import require_known, tensor_names
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from hostrt.fqir.graph import Array, Model
     from hostrt.fqir.plan.ir import Int64s, Plan
-    from hostrt.fqir.plan.vm_program import Elements
+    from hostrt.fqir.plan.vm_places import Elements
 
 _FRAMES = 256
 """Frames that are run before an interrupt of the process is noticed."""
@@ -65,10 +66,7 @@ class CompiledEngine:
     def watch(self, names: Sequence[str]) -> None:
         """Choose the tensors to be recorded; see `Engine.watch`."""
         self._names = tuple(require_known(self._model, names))
-        kept = {name: slot.copy() for name, slot in self._slots.items()}
-        shapes = [shape for shape, _ in self._inputs]
-        watched = dict.fromkeys((*self._names, *self._lasting()))
-        self._use(compile_plan(self._model, shapes, watch=list(watched)), kept)
+        self._replan(self._shapes)
 
     def internals(self) -> dict[str, Array]:
         """Give what was recorded; see `Engine.internals`."""
@@ -76,23 +74,22 @@ class CompiledEngine:
 
     def step(self, inputs: Sequence[Array]) -> list[Array]:
         """Run one frame; see `Engine.step`."""
-        self._require([array.shape for array in inputs])
+        self._fit([array.shape for array in inputs])
         for target, given in zip(self._given, inputs, strict=True):
-            target[...] = given
+            np.copyto(target, given)
         self._execute(self._frame, self._program, 0, 1)
-        results = [array.copy() for array in self._results]
-        return self._split(results)
+        return self._split([array.copy() for array in self._results])
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Run T frames; see `Engine.run`."""
-        self._require([array.shape[1:] for array in inputs])
+        self._fit([array.shape[1:] for array in inputs])
         frames = len(inputs[0]) if inputs else 0
         given = [np.ascontiguousarray(array, np.int64) for array in inputs]
         results = [np.empty((frames, *array.shape), np.int64) for array in self._results]
         context = self._context([*given, *results])
         for start in range(0, frames, _FRAMES):
             self._execute(address(context), self._program, start, min(start + _FRAMES, frames))
-        return self._split(list(results))
+        return self._split(results)
 
     # ------------------------------------------------------------------ programs
 
@@ -115,7 +112,7 @@ class CompiledEngine:
         for name, content in slots.items():
             if name in self._slots:
                 self._slots[name][:] = content
-        self._inputs = [(plan.values[number].shape, number) for number in plan.inputs]
+        self._shapes = [plan.values[number].shape for number in plan.inputs]
         self._given = [_room(plan, number) for number in plan.inputs]
         self._results = [_room(plan, number) for number in program.outputs]
         self._own = self._context([*self._given, *self._results])
@@ -139,31 +136,38 @@ class CompiledEngine:
             return []
         arith = self._model.arith
         written = Uses(arith).of(arith).maybe & tensor_names(self._model).keys()
-        made = {t.name for node in self._model.init.nodes for t in node.outputs}
-        made.update(tensor.name for tensor in self._model.init.parameters)
-        return sorted(written & made)
+        return sorted(
+            {
+                tensor.name
+                for tensor in tensors_within(graphs_within(self._model.init))
+                if tensor.name in written
+            }
+        )
 
-    def _require(self, shapes: list[tuple[int, ...]]) -> None:
-        """Refuse what would be read beyond its end.
+    def _fit(self, shapes: list[tuple[int, ...]]) -> None:
+        """Make a program for other input shapes than those at hand.
 
         Raises:
             FrameError: the wrong number of inputs.
-            ProgramUnsupported: inputs of other shapes than the declared ones.
+            ProgramUnsupported: the model does not work with these shapes.
         """
-        if len(shapes) != len(self._inputs):
-            raise FrameError(f"{len(shapes)} inputs found, expected {len(self._inputs)}")
-        for shape, (expected, _) in zip(shapes, self._inputs, strict=True):
-            if shape != expected:
-                raise ProgramUnsupported(
-                    f"an input of shape {shape} found, the engine was made for {expected}",
-                    hint="use the numpy engine",
-                )
+        if len(shapes) != len(self._shapes):
+            raise FrameError(f"{len(shapes)} inputs found, expected {len(self._shapes)}")
+        if shapes != self._shapes:
+            self._replan(shapes)
 
-    def _split(self, results: list[Array]) -> list[Array]:
+    def _replan(self, shapes: list[tuple[int, ...]]) -> None:
+        """Go on with other input shapes or watched names; the state stays."""
+        kept = {name: slot.copy() for name, slot in self._slots.items()}
+        watched = dict.fromkeys((*self._names, *self._lasting()))
+        self._use(compile_plan(self._model, shapes, watch=list(watched)), kept)
+
+    def _split(self, results: list[Int64s]) -> list[Array]:
         """Take what was watched off the results."""
         n = len(self._plan.outputs)
-        self._recorded = dict(zip(self._names, results[n:], strict=True))
-        return results[:n]
+        if self._names:
+            self._recorded = dict(zip(self._names, results[n:], strict=True))
+        return list(results[:n])
 
 
 def _room(plan: Plan, number: int) -> Int64s:

@@ -54,7 +54,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
                 add_one=f"{_PAIR} left_x right_x negate_x left_y right_y negate_y {_END}",
                 multiply=f"{_PAIR} {_END}",
                 multiply_one=f"{_PAIR} {_END}",
-                # (x >> right) & mask
+                # x >> right, and of that the bits in the mask
                 mask="out x blocks right mask",
                 # bias[i] + sum over t < taps of x[t * n + i] * weights[t * n + i]
                 taps=f"out x weights bias blocks n taps {_END}",
@@ -84,9 +84,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
                 for out, x in ((32, 32), (64, 64), (16, 32), (64, 32), (32, 64))
             },
             # x[index[i]], 0 where the index is negative; indices are in M32
-            **{
-                f"pick.{out}.{x}": "out x index n" for out, x in ((32, 32), (64, 64), (16, 32))
-            },
+            **{f"pick.{out}.{x}": "out x index n" for out, x in ((32, 32), (64, 64), (16, 32))},
             # out[i, j] = bias[j] + sum over k < n of x[i, k] * weights[j, k]: names give the areas
             # of the result, x and weights; with 16-bit factors n is a multiple of DEPTH
             "product.32.16.8": f"{_PRODUCT} blocks {_END}",
@@ -100,9 +98,9 @@ FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             # test = counter mod n == k, next = (counter + 1) mod n; all in M64
             "count": "test next counter n k",
             "jump": "target",
-            # k[0] = 0
+            # sets k[0] to 0
             "start": "k",
-            # k[0] += 1
+            # adds 1 to k[0], and jumps
             "repeat": "k target",
             # jumps if k[0] == last
             "leave": "k last target",

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from hostrt.fqir.plan.ranges import Interval
     from hostrt.fqir.plan.vm_encoder import Encoder
-    from hostrt.fqir.plan.vm_program import Ref
+    from hostrt.fqir.plan.vm_places import Ref
 
 
 def _bits(wide: bool) -> int:

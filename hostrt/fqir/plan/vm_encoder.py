@@ -12,12 +12,13 @@ import numpy as np
 
 from hostrt.fqir.plan.ranges import INT32, signed, within
 from hostrt.fqir.plan.vm_codes import LANES
-from hostrt.fqir.plan.vm_program import Assembler, Ref
+from hostrt.fqir.plan.vm_program import Assembler
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from hostrt.fqir.plan.ir import Int64s, Narrow, Value
+    from hostrt.fqir.plan.vm_places import Ref
 
 
 def blocks(n: int) -> int:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from hostrt.fqir.plan import vm_elements, vm_matrices
 from hostrt.fqir.plan.ir import Branch, Counter, Loop, Window
+from hostrt.fqir.plan.vm_check import require_span
 from hostrt.fqir.plan.vm_codes import CONTEXT
 from hostrt.fqir.plan.vm_encoder import Encoder
-from hostrt.fqir.plan.vm_program import Label, Ref
+from hostrt.fqir.plan.vm_places import Label, Ref
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -167,9 +168,9 @@ def loop(e: Encoder, i: Loop) -> None:
     sources = [e.operand(item.source, e.fitting(item.argument)) for item in i.sliced]
     e.asm.emit("start", k=turn)
     e.asm.mark(again)
-    for item, source in zip(i.sliced, sources, strict=True):
-        n = e.values[item.argument].size
-        _blockwise(e, (e.define(item.argument), 0), (source, n), turn, i.count, item.reverse)
+    for rows, source in zip(i.sliced, sources, strict=True):
+        n = e.values[rows.argument].size
+        _blockwise(e, (e.define(rows.argument), 0), (source, n), turn, i.count, rows.reverse)
     _block(e, i.body)
     for target, end in collected:
         n = e.values[end.value].size
@@ -195,6 +196,8 @@ def _blockwise(
     """Encode a copy between places that move on, by some elements each, from turn to turn."""
     (target, move_out), (start, move_x) = out, source
     n = move_out or move_x
+    require_span(target, n + move_out * (count - 1), write=True)
+    require_span(start, n + move_x * (count - 1), write=False)
     if reverse:
         target, start = target.plus(move_out * (count - 1)), start.plus(move_x * (count - 1))
         move_out, move_x = -move_out, -move_x

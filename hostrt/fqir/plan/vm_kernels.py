@@ -339,7 +339,7 @@ _OTHERS: dict[str, Callable[[Kernel], None]] = {
 
 
 def _write(k: Kernel, name: str) -> None:
-    kind, numbers = name.split(".")[0], _numbers(name)
+    kind, numbers = name.partition(".")[0], _numbers(name)
     if kind in COMPARISONS:
         _each(k, numbers[0], COMPARISONS[kind])
     elif kind in _SIZED:

@@ -1,8 +1,7 @@
 """The virtual machine: one compiled function that runs any program, frame by frame.
 
-It is compiled for this processor once, for all models, which takes about a second, and kept in
-`$XDG_CACHE_HOME/hostrt` (`~/.cache/hostrt`). Where that cannot be written, or does not belong to
-the user alone, it is compiled anew in every process.
+It is compiled for this processor once, for all models, which takes about a second, and kept from
+then on (`vm_store`).
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import llvmlite
 from llvmlite import binding as llvm
 
+from hostrt.errors import ProgramUnsupported
 from hostrt.fqir.plan.vm_store import load, save
 
 if TYPE_CHECKING:
@@ -42,21 +42,33 @@ class Machine:
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
         address = self._engine.get_function_address("execute")
+        if not address:
+            raise RuntimeError("no function in the compiled code")
         kind = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)
         self.execute: Callable[[int, int, int, int], None] = kind(address)
 
 
 @cache
 def machine() -> Machine:
-    """Give the machine, as it was kept or compiled anew."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    name = f"fqir-machine-{_identity()}"
-    code = load(name)
-    if code is None:
-        code = build()
-        save(name, code)
-    return Machine(code)
+    """Give the machine, as it was kept or compiled anew.
+
+    Raises:
+        ProgramUnsupported: the compiler cannot work here.
+    """
+    try:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        name = f"fqir-machine-{_identity()}"
+        code = load(name)
+        if code is None:
+            code = build()
+            save(name, code)
+        return Machine(code)
+    except RuntimeError as failure:
+        raise ProgramUnsupported(
+            f"the compiled engine does not work on this machine: {failure}",
+            hint="use the numpy engine",
+        ) from failure
 
 
 def build() -> bytes:

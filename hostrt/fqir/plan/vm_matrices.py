@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hostrt.fqir.plan.ir import Int64s
     from hostrt.fqir.plan.vm_encoder import Encoder
-    from hostrt.fqir.plan.vm_program import Ref
+    from hostrt.fqir.plan.vm_places import Ref
 
 _INT16 = ranges.signed(16)
 
@@ -33,36 +33,30 @@ class Matrix:
         rows: how many.
         n: their length.
         index: (rows, n), number of each element in the value, -1 for 0; None for all in order.
+        content: (rows, n), if it is constant.
     """
 
     number: int
     rows: int
     n: int
     index: Int64s | None = None
-
-    def content(self, e: Encoder) -> Int64s | None:
-        """Give the elements as (rows, n) if they are constant."""
-        content = e.values[self.number].constant
-        if content is None:
-            return None
-        flat = content.reshape(-1)
-        if self.index is not None:
-            flat = np.where(self.index < 0, 0, flat[np.maximum(self.index, 0)])
-        return flat.reshape(self.rows, self.n)
+    content: Int64s | None = None
 
     def place(self, e: Encoder, bits: int) -> Ref:
         """Give where the rows are, one after the other in M32 or M64."""
-        content = self.content(e)
-        if content is not None:
-            return e.asm.constant(bits, content)
+        if self.content is not None:
+            return e.asm.constant(bits, self.content)
         source = e.operand(self.number, bits)
         return source if self.index is None else e.pick(source, self.index)
 
 
-def _matrix(number: int, index: Int64s, size: int) -> Matrix:
-    """Give a factor whose rows are picked, if they are not all elements in order."""
-    rows, n = index.shape
-    in_order = index.size == size and bool((index.reshape(-1) == np.arange(size)).all())
+def _matrix(e: Encoder, number: int, index: Int64s) -> Matrix:
+    """Give a factor with rows of picked elements."""
+    (rows, n), value = index.shape, e.values[number]
+    if value.constant is not None:
+        picked = value.constant.reshape(-1)[np.maximum(index, 0)]
+        return Matrix(number, rows, n, content=np.where(index < 0, 0, picked))
+    in_order = index.size == value.size and bool((index.reshape(-1) == np.arange(value.size)).all())
     return Matrix(number, rows, n, None if in_order else index)
 
 
@@ -89,13 +83,7 @@ def _short(e: Encoder, x: Matrix) -> Ref:
     return e.remember(key, found)
 
 
-def _peak(content: Int64s) -> int:
-    return max(abs(int(content.min())), abs(int(content.max()))) if content.size else 0
-
-
-def product(
-    e: Encoder, x: Matrix, weights: Matrix, bias: Int64s, end: tuple[Narrow, bool]
-) -> Ref:
+def product(e: Encoder, x: Matrix, weights: Matrix, bias: Int64s, end: tuple[Narrow, bool]) -> Ref:
     """Encode END of x times the transposed weights plus a bias.
 
     Args:
@@ -112,12 +100,10 @@ def product(
     kinds, chunk = _kinds(e, x, weights, wide)
     out = e.asm.buffer(kinds[0], x.rows * weights.rows)
     fields: dict[str, int | Ref] = {"n": x.n}
-    if kinds[1] == 16:
-        content = weights.content(e)
+    if kinds[1] == 16 and weights.content is not None:
+        spread = np.zeros((weights.rows, _padded(x.n)), f"i{kinds[2] // 8}")
+        spread[:, : x.n] = weights.content
         fields = {"n": _padded(x.n), "x": _short(e, x)}
-        spread = np.zeros((weights.rows, _padded(x.n)), np.int64)
-        if content is not None:
-            spread[:, : x.n] = content
         fields["weights"] = e.asm.constant(kinds[2], spread)
     else:
         fields |= {"x": x.place(e, kinds[1]), "weights": weights.place(e, kinds[2])}
@@ -138,23 +124,20 @@ def product(
     return e.scaled(out, out.buffer.size, end_fields(narrow, 64))
 
 
-def _kinds(
-    e: Encoder, x: Matrix, weights: Matrix, wide: bool
-) -> tuple[tuple[int, int, int], int]:
+def _kinds(e: Encoder, x: Matrix, weights: Matrix, wide: bool) -> tuple[tuple[int, int, int], int]:
     """Give the areas of result, x and weights, and how many products fit 32 bits."""
-    value, content = e.values[x.number], weights.content(e)
-    interval = ranges.join((0, 0), (value.lo, value.hi))
-    if content is not None and within(interval, _INT16):
-        peak = _peak(content)
-        chunk = INT32[1] // max(peak * ranges.largest(interval), 1) // DEPTH * DEPTH
-        for bits in (8, 16):
-            if peak < 1 << (bits - 1) and not wide:
-                return (32, 16, bits), 0
-            if peak < 1 << (bits - 1) and chunk:
-                return (64, 16, bits), min(chunk, _padded(x.n))
+    value, other = e.values[x.number], e.values[weights.number]
+    interval, limits = (value.lo, value.hi), (other.lo, other.hi)
+    if weights.content is not None and within(ranges.join(interval, limits), _INT16):
+        bits = 8 if within(limits, ranges.signed(8)) else 16
+        peak = ranges.largest(limits) * ranges.largest(interval)
+        chunk = INT32[1] // max(peak, 1) // DEPTH * DEPTH
+        if not wide:
+            return (32, 16, bits), 0
+        if chunk:
+            return (64, 16, bits), min(chunk, _padded(x.n))
     if not wide:
         return (32, 32, 32), 0
-    other = e.values[weights.number]
     small = all(within((item.lo, item.hi), INT32) for item in (value, other))
     return ((64, 32, 32) if small else (64, 64, 64)), 0
 
@@ -167,11 +150,16 @@ def matmul(e: Encoder, i: MatMul) -> None:
     x, y = e.values[i.x], e.values[i.y]
     n = x.shape[-1]
     rows, columns = ([*x.shape[:-1], 1])[0], ([*y.shape[1:], 1])[0]
-    left, right = Matrix(i.x, rows, n), Matrix(i.y, columns, n)
-    if columns == 1 and x.constant is not None:
-        left, right = right, left
-    elif len(y.shape) == 2 and columns != 1:
+    whole = None if x.constant is None else x.constant.reshape(rows, n)
+    left = Matrix(i.x, rows, n, content=whole)
+    if y.constant is not None:
+        right = Matrix(i.y, columns, n, content=y.constant.reshape(n, columns).T)
+    elif columns == 1:
+        right = Matrix(i.y, 1, n)
+    else:
         right = Matrix(i.y, columns, n, np.arange(y.size).reshape(n, columns).T)
+    if columns == 1 and whole is not None:
+        left, right = right, left
     _with_bias(e, i, (left, right), (*x.shape[:-1], *y.shape[1:]))
 
 
@@ -182,10 +170,10 @@ def conv(e: Encoder, i: Conv) -> None:
     if i.depthwise:
         _depthwise(e, i, seen)
         return
-    window = _matrix(i.window, seen.reshape(i.bands_out, -1), e.values[i.window].size)
+    window = _matrix(e, i.window, seen.reshape(i.bands_out, -1))
     order = np.arange(e.values[i.weight].size).reshape(e.values[i.weight].shape)
     index = order.transpose(0, 3, 2, 1).reshape(d_out, -1)
-    weights = _matrix(i.weight, index, e.values[i.weight].size)
+    weights = _matrix(e, i.weight, index)
     _with_bias(e, i, (window, weights), (i.bands_out, d_out))
 
 
@@ -203,11 +191,11 @@ def _depthwise(e: Encoder, i: Conv, seen: Int64s) -> None:
     bands_out, kernel_t, kernel_band, channels = seen.shape
     count, n = kernel_t * kernel_band, bands_out * channels
     taps = seen.transpose(1, 2, 0, 3).reshape(count, n)
-    window = _matrix(i.window, taps, e.values[i.window].size)
+    window = _matrix(e, i.window, taps)
     order = np.arange(e.values[i.weight].size).reshape(channels, kernel_band, kernel_t)
     index = order.transpose(2, 1, 0)[:, :, None]
     index = np.broadcast_to(index, (kernel_t, kernel_band, bands_out, channels))
-    weights = _matrix(i.weight, index.reshape(count, n), e.values[i.weight].size)
+    weights = _matrix(e, i.weight, index.reshape(count, n))
     bias = e.asm.constant(bits, np.zeros(n, np.int64))
     if i.bias is not None:
         bias = e.spread(i.bias, (bands_out, channels), bits)

@@ -1,6 +1,6 @@
 """Programs of the virtual machine in the making: instructions, and what memory they need.
 
-A `Buffer` gets its place when the program is finished: two of which no instruction needs both may
+A buffer gets its place when the program is finished: two of which no instruction needs both may
 share memory.
 """
 
@@ -8,79 +8,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hostrt.fqir.plan.vm_codes import CODES, DEPTH, FIELDS
+from hostrt.fqir.plan.vm_check import require_inside
+from hostrt.fqir.plan.vm_codes import CODES, FIELDS
+from hostrt.fqir.plan.vm_places import SLACK, Buffer, Elements, Label, Ref
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from hostrt.fqir.plan.ir import Int64s
-
-Elements: TypeAlias = NDArray[np.signedinteger[Any]]
-
-_ROUND = 64
-"""Every buffer begins at a multiple of so many elements; it is a multiple of `LANES` and `DEPTH`."""
-
-_GUARD = 2 * DEPTH
-"""Elements behind an area that may be read."""
 
 _ALIGNMENT = 64
 
 AREAS = (8, 16, 32, 64)
-
-
-@dataclass(eq=False, slots=True)
-class Buffer:
-    """Elements in one of the areas.
-
-    Attributes:
-        bits: which area.
-        size: number of elements; there is room up to the next multiple of `_ROUND`.
-        content: what it holds from the beginning, None for what is computed.
-        kept: whether its content lives from frame to frame.
-        first: when it is needed for the first time, see `Assembler.tick`.
-        last: when it is needed for the last time, -1 if never.
-        place: its first element in the area; set at the end.
-    """
-
-    bits: int
-    size: int
-    content: Int64s | None = None
-    kept: bool = False
-    first: int = 0
-    last: int = -1
-    place: int = 0
-
-    @property
-    def room(self) -> int:
-        """Number of elements that may be written."""
-        return -(-max(self.size, 1) // _ROUND) * _ROUND
-
-
-@dataclass(frozen=True, slots=True)
-class Ref:
-    """A place: some elements after the beginning of a buffer."""
-
-    buffer: Buffer
-    offset: int = 0
-
-    @property
-    def bits(self) -> int:
-        """Which area."""
-        return self.buffer.bits
-
-    def plus(self, elements: int) -> Ref:
-        """Give a place further on."""
-        return Ref(self.buffer, self.offset + elements)
-
-
-@dataclass(eq=False, slots=True)
-class Label:
-    """Where a jump goes; `word` is set when the place is reached."""
-
-    word: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +64,9 @@ class Assembler:
         self._buffers.append(made)
         return Ref(made)
 
-    def constant(self, bits: int, content: Int64s) -> Ref:
-        """Make room for constants; equal ones share it."""
-        flat = np.ascontiguousarray(content, np.int64).reshape(-1)
+    def constant(self, bits: int, content: Elements) -> Ref:
+        """Make room for constants, which must fit the area; equal ones share it."""
+        flat = np.ascontiguousarray(content, f"i{bits // 8}").reshape(-1)
         key = bits, flat.tobytes()
         if key not in self._constants:
             self._constants[key] = Buffer(bits, flat.size, flat, kept=True)
@@ -134,13 +77,14 @@ class Assembler:
         """Append an instruction."""
         self._starts.append(len(self._words))
         self._words.append(CODES[name])
+        if fields.keys() != set(FIELDS[name]):
+            raise TypeError(f"instruction {name} has the fields {', '.join(FIELDS[name])}")
+        require_inside(name, fields)
         for key in FIELDS[name]:
-            word = fields.pop(key)
+            word = fields[key]
             if isinstance(word, Ref):
                 self._need(word.buffer)
             self._words.append(word)
-        if fields:
-            raise TypeError(f"instruction {name} has no fields {', '.join(fields)}")
 
     def mark(self, label: Label) -> None:
         """Say that a label stands for the next instruction."""
@@ -160,7 +104,7 @@ class Assembler:
             by_area[item.bits].append(item)
         areas = {}
         for bits in AREAS:
-            size = _allocate(by_area[bits]) + _GUARD
+            size = _allocate(by_area[bits]) + SLACK
             areas[bits] = aligned(size, f"i{bits // 8}")
             for item in by_area[bits]:
                 if item.content is not None:

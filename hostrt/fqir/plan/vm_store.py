@@ -1,60 +1,71 @@
-"""Keeping compiled code from one process to the next; a cache that may fail without harm."""
+"""Keeping compiled code from one process to the next; a cache that may fail without harm.
+
+Code is kept in `$XDG_CACHE_HOME/hostrt` (`~/.cache/hostrt`), or in a folder of the user's among the
+temporary files where there can be none. What others could have put there is not used.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import os
+import stat
 import tempfile
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
-_DIGEST = hashlib.sha256
-_DIGEST_BYTES = 32
+_DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def load(name: str) -> bytes | None:
     """Give what was saved under a name, None if there is nothing that can be trusted."""
-    path = _folder() / name
-    try:
-        if not _is_ours(path.parent):
-            return None
-        data = path.read_bytes()
-    except OSError:
-        return None
-    if _DIGEST(data[_DIGEST_BYTES:]).digest() != data[:_DIGEST_BYTES]:
-        return None
-    return data[_DIGEST_BYTES:]
+    for folder in _folders():
+        try:
+            data = (folder / name).read_bytes() if _is_ours(folder) else b""
+        except OSError:
+            continue
+        code = data[_DIGEST_BYTES:]
+        if code and hashlib.sha256(code).digest() == data[:_DIGEST_BYTES]:
+            return code
+    return None
 
 
-def save(name: str, data: bytes) -> None:
+def save(name: str, code: bytes) -> None:
     """Keep something under a name, if that is possible."""
-    folder = _folder()
+    for folder in _folders():
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if _is_ours(folder):
+                _replace(folder / name, hashlib.sha256(code).digest() + code)
+                return
+        except OSError as failure:
+            logger.debug("compiled code cannot be kept in %s: %s", folder, failure)
+    logger.info("compiled code cannot be kept, it will be compiled anew next time")
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file that other processes may be reading or writing."""
+    handle, name = tempfile.mkstemp(dir=path.parent)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not _is_ours(folder):
-            logger.info("compiled code is not kept: others can write to %s", folder)
-            return
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            file.write(_DIGEST(data).digest() + data)
-        Path(file.name).replace(folder / name)
-    except OSError as failure:
-        logger.info("compiled code is not kept: %s", failure)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(name).replace(path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def _is_ours(folder: Path) -> bool:
-    """Say whether nobody but the user can put code there."""
-    found = folder.stat()
-    return found.st_uid == os.geteuid() and not found.st_mode & 0o022
+    """Say whether this is a folder where nobody but the user can put anything."""
+    found = folder.lstat()
+    is_alone = found.st_uid == os.geteuid() and not found.st_mode & 0o022
+    return stat.S_ISDIR(found.st_mode) and is_alone
 
 
-def _folder() -> Path:
-    chosen = os.environ.get("XDG_CACHE_HOME", "")
+def _folders() -> list[Path]:
+    chosen, home = os.environ.get("XDG_CACHE_HOME", ""), os.environ.get("HOME", "")
     # the XDG specification says that a relative path there is to be ignored
-    base = Path(chosen) if chosen.startswith("/") else Path(_home()) / ".cache"
-    return base / "hostrt"
-
-
-def _home() -> str:
-    return os.environ.get("HOME") or "/nonexistent"
+    base = chosen if chosen.startswith("/") else f"{home}/.cache" if home else ""
+    temporary = Path(tempfile.gettempdir()) / f"hostrt-{os.geteuid()}"
+    return [Path(base) / "hostrt", temporary] if base else [temporary]
