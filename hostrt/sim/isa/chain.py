@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 Call: TypeAlias = "Callable[[], object]"
 """Part of what an instruction does."""
 
-_RESULT = "result"
+_RESULTS = ("result", "next result")
 _MOVED = "moved"
+LESSER, GREATER = np.fmin, np.fmax
+"""Of integers the same as minimum and maximum; but a result that is given by position, which is
+faster than by name, is not deprecated for these."""
 
 
 def stored(there: Array, value: Array) -> Call:
@@ -28,6 +31,11 @@ def stored(there: Array, value: Array) -> Call:
     The two must not overlap.
     """
     return partial(there.__setitem__, Ellipsis, value)
+
+
+def number_like(value: int, other: Array) -> Array:
+    """Give a number to calculate with: of the same dtype, and of a shape that makes it fast."""
+    return np.full(other.shape if other.size == 1 else (), value, other.dtype)
 
 
 def moved(there: Array, value: Array, scratch: Scratch) -> list[Call]:
@@ -69,20 +77,21 @@ class Chain:
         self.value = value
         self.bounds = value_bounds
         self._dtype = np.dtype(dtype)
-        self._room = scratch.view(_RESULT, dtype, value.size)
+        # operations in place are slow on vectors of one element
+        self._rooms = [scratch.view(slot, dtype, value.size) for slot in _RESULTS]
         self._last: tuple[Callable[..., object], tuple[Array, ...]] | None = None
 
     def apply(self, operation: np.ufunc, *operands: Array, result: Bounds) -> None:
         """Add an operation; its operands may be `value`."""
         self._flush()
         self._last = operation, operands
-        self.value = self._room
+        self.value = self._other_room()
         self.bounds = result
 
     def add(self, number: int) -> None:
         """Add a number."""
         result = bounds.wrapped(self.bounds[0] + number, self.bounds[1] + number)
-        self.apply(np.add, self.loaded(), self._number(number), result=result)
+        self.apply(np.add, self.loaded(), number_like(number, self._rooms[0]), result=result)
 
     def shift(self, by: int) -> None:
         """Give sh(value, by)."""
@@ -90,7 +99,7 @@ class Chain:
             operation = np.left_shift if by > 0 else np.right_shift
             amount = min(abs(by), 8 * self._dtype.itemsize - 1)
             result = bounds.shifted(self.bounds, by)
-            self.apply(operation, self.loaded(), self._number(amount), result=result)
+            self.apply(operation, self.loaded(), number_like(amount, self._rooms[0]), result=result)
 
     def saturate(self, bits: int) -> None:
         """Clamp to a number of bits; 0 does nothing."""
@@ -100,9 +109,11 @@ class Chain:
         result = bounds.clamped(self.bounds, limits)
         if self.bounds[1] > limits[1]:
             upper = (min(self.bounds[0], limits[1]), limits[1])
-            self.apply(np.minimum, self.loaded(), self._number(limits[1]), result=upper)
+            self.apply(LESSER, self.loaded(), number_like(limits[1], self._rooms[0]), result=upper)
         if self.bounds[0] < limits[0]:
-            self.apply(np.maximum, self.loaded(), self._number(limits[0]), result=result)
+            self.apply(
+                GREATER, self.loaded(), number_like(limits[0], self._rooms[0]), result=result
+            )
 
     def narrow(self, f: Mapping[str, int]) -> None:
         """Do what every result ends with (open-isa.md, 2.2), apart from storing it."""
@@ -115,7 +126,7 @@ class Chain:
         """Give all calls; the last one writes the elements of `there`, (n,)."""
         if self._last and there.dtype == self._dtype:
             operation, operands = self._last
-            self.calls.append(partial(operation, *operands, out=there))
+            self.calls.append(partial(operation, *operands, there))
         else:
             self._flush()
             self.calls.append(stored(there, self.value))
@@ -125,15 +136,16 @@ class Chain:
         """Give the value in the dtype that is worked with."""
         if self.value.dtype != self._dtype:
             self._flush()
-            self.calls.append(stored(self._room, self.value))
-            self.value = self._room
+            room = self._other_room()
+            self.calls.append(stored(room, self.value))
+            self.value = room
         return self.value
-
-    def _number(self, value: int) -> Array:
-        return np.array(value, self._dtype)
 
     def _flush(self) -> None:
         if self._last:
             operation, operands = self._last
-            self.calls.append(partial(operation, *operands, out=self._room))
+            self.calls.append(partial(operation, *operands, self.value))
             self._last = None
+
+    def _other_room(self) -> Array:
+        return self._rooms[self.value is self._rooms[0]]

@@ -89,12 +89,16 @@ def lower_sum(f: Mapping[str, int], place: Place) -> list[Call]:
     n, k = f["n"], f["k"]
     if not n:
         return []
-    x = place.elements(f["a"], f["xt"], n * k).reshape(n, k)
+    x = place.elements(f["a"], f["xt"], n * k)
     raw = bounds.of_type(f["xt"])
     result = bounds.wrapped(k * raw[0], k * raw[1])
-    dtype = bounds.dtype_for(raw, result, *narrowing(result, f))
+    # a product with ones is the fastest sum
+    dtype = type_for(-k * raw[0])
+    values = place.scratch.view("rows", dtype, n * k)
     sums = place.scratch.view("sums", dtype, n)
-    calls: list[Call] = [partial(np.add.reduce, x, 1, dtype, sums)]
-    chain = Chain(sums, result, dtype, place.scratch)
+    ones = np.ones(k, dtype)
+    calls: list[Call] = [stored(values, x), partial(values.reshape(n, k).dot, ones, sums)]
+    chain = Chain(sums, result, bounds.dtype_for(*narrowing(result, f)), place.scratch)
+    chain.loaded()
     chain.narrow(f)
     return calls + chain.finish(place.elements(f["b"], f["zt"], n))

@@ -9,7 +9,7 @@ import numpy as np
 
 from firmware_protocol.open_isa_ops import Type
 from hostrt.sim.isa import bounds
-from hostrt.sim.isa.chain import Call, stored
+from hostrt.sim.isa.chain import GREATER, LESSER, Call, number_like, stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,14 +28,14 @@ def lower_lut(f: Mapping[str, int], place: Place) -> list[Call]:
     calls: list[Call] = [stored(index, x)]
     if f["sx"]:
         shift = np.left_shift if f["sx"] > 0 else np.right_shift
-        calls.append(partial(shift, index, np.array(abs(f["sx"]), np.int64), out=index))
+        calls.append(partial(shift, index, number_like(abs(f["sx"]), index), index))
     if bounds.wrapped(value[0] - f["lo"], value[1] - f["lo"]) == bounds.ANY:
         calls += [
-            partial(np.maximum, index, np.array(f["lo"], np.int64), out=index),
-            partial(np.minimum, index, np.array(f["hi"], np.int64), out=index),
+            partial(GREATER, index, number_like(f["lo"], index), index),
+            partial(LESSER, index, number_like(f["hi"], index), index),
         ]
     if f["lo"]:
-        calls.append(partial(np.subtract, index, np.array(f["lo"], np.int64), out=index))
+        calls.append(partial(np.subtract, index, number_like(f["lo"], index), index))
     table = place.table((f["table"], f["hi"] - f["lo"] + 1, bool(f["wide"]), f["zt"]))
     # taking clips the index to the table, which is the clamp to lo..hi
     z = place.elements(f["b"], f["zt"], f["n"])

@@ -9,7 +9,7 @@ import numpy as np
 
 from firmware_protocol.open_isa_ops import Mode, Op
 from hostrt.sim.isa import bounds
-from hostrt.sim.isa.chain import Call, Chain, narrowing, stored
+from hostrt.sim.isa.chain import GREATER, LESSER, Call, Chain, narrowing, number_like, stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +22,8 @@ _ARITHMETIC: Mapping[Op, np.ufunc] = {
     Op.ADD: np.add,
     Op.SUB: np.subtract,
     Op.MUL: np.multiply,
-    Op.MAX: np.maximum,
-    Op.MIN: np.minimum,
+    Op.MAX: GREATER,
+    Op.MIN: LESSER,
 }
 _TRUTH: Mapping[Op, np.ufunc] = {
     Op.GT: np.greater,
@@ -94,7 +94,7 @@ def lower_vector(op: Op, f: Mapping[str, int], place: Place) -> list[Call]:
 
 
 def _x_operand(f: Mapping[str, int], place: Place) -> _Operand:
-    if f["mode"] == Mode.SCALAR_X:
+    if f["mode"] == Mode.SCALAR_X and f["n"] > 1:
         array = place.element(f["a"], f["xt"])
     else:
         array = place.elements(f["a"], f["xt"], f["n"])
@@ -106,8 +106,9 @@ def _y_operand(f: Mapping[str, int], place: Place) -> _Operand:
     if f["mode"] == Mode.IMMEDIATE:
         number = f["y"] << f["sy"] if f["sy"] > 0 else f["y"] >> -f["sy"]
         number = (number - bounds.LEAST) % (1 << 64) + bounds.LEAST
-        return _Operand("y", np.array(number, np.int64), (number, number), 0, (number, number))
-    if f["mode"] == Mode.SCALAR:
+        array = number_like(number, place.scratch.view("y", np.int64, f["n"]))
+        return _Operand("y", array, (number, number), 0, (number, number))
+    if f["mode"] == Mode.SCALAR and f["n"] > 1:
         array = place.element(f["y"], f["yt"])
     else:
         array = place.elements(f["y"], f["yt"], f["n"])
@@ -129,7 +130,10 @@ def _load(operand: _Operand, dtype: str, place: Place, calls: list[Call]) -> Arr
     if operand.shift:
         shift = np.left_shift if operand.shift > 0 else np.right_shift
         amount = min(abs(operand.shift), 8 * room.dtype.itemsize - 1)
-        calls.append(partial(shift, array, np.array(amount, dtype), out=room))
+        result = place.scratch.view(f"{operand.slot} shifted", dtype, array.size)
+        result = result.reshape(array.shape)
+        calls.append(partial(shift, array, number_like(amount, room), result))
+        return result
     return room
 
 
@@ -153,7 +157,7 @@ def _lower_mac(work: _Work) -> list[Call]:
     calls: list[Call] = []
     left, right = (_load(operand, dtype, work.place, calls) for operand in (x, y))
     products = work.place.scratch.view("products", dtype, work.z.size)
-    calls.append(partial(np.multiply, left, right, out=products))
+    calls.append(partial(np.multiply, left, right, products))
     chain = work.chain(work.z, work.old, dtype)
     chain.apply(np.add, chain.loaded(), products, result=work.result)
     chain.narrow(work.f)
@@ -166,7 +170,7 @@ def _lower_truth(work: _Work) -> list[Call]:
     calls: list[Call] = []
     left, right = (_load(operand, dtype, work.place, calls) for operand in (x, y))
     mask = work.place.scratch.view(_MASK, bool, work.z.size)
-    calls.append(partial(_TRUTH[work.op], left, right, out=mask))
+    calls.append(partial(_TRUTH[work.op], left, right, mask))
     chain = work.chain(mask, bounds.TRUTH, bounds.dtype_for(*narrowing(bounds.TRUTH, work.f)))
     chain.narrow(work.f)
     return calls + chain.finish(work.z)
@@ -191,5 +195,5 @@ def _mask(work: _Work, calls: list[Call]) -> Array:
     y = work.y
     values = _load(y, bounds.dtype_for(y.raw, y.value), work.place, calls)
     mask = work.place.scratch.view(_MASK, bool, values.size).reshape(values.shape)
-    calls.append(partial(np.not_equal, values, np.zeros((), values.dtype), out=mask))
+    calls.append(partial(np.not_equal, values, number_like(0, values), mask))
     return mask
