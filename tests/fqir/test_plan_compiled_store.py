@@ -1,0 +1,129 @@
+"""Compiled code is kept from one process to the next, and nothing else is ever taken for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hostrt.fqir.plan import vm_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CODE = b"code" * 100
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of this test's own, and no other place to keep anything."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    return tmp_path / "cache" / "hostrt"
+
+
+def test_code_is_kept(cache: Path) -> None:
+    assert vm_store.load("a") is None
+
+    vm_store.save("a", CODE)
+
+    assert vm_store.load("a") == CODE
+    assert vm_store.load("b") is None
+    assert [path.name for path in cache.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "empty"])
+def test_damaged_code_is_not_taken(cache: Path, damage: str) -> None:
+    vm_store.save("a", CODE)
+    data = (cache / "a").read_bytes()
+    wrong = {"cut": data[:-1], "changed": data[:-1] + b"x", "empty": b""}[damage]
+    (cache / "a").write_bytes(wrong)
+
+    assert vm_store.load("a") is None
+
+
+def test_code_that_others_could_have_written_is_not_taken(cache: Path) -> None:
+    vm_store.save("a", CODE)
+    cache.chmod(0o777)
+    try:
+        assert vm_store.load("a") is None
+        vm_store.save("b", CODE)
+        assert not (cache / "b").exists()
+    finally:
+        cache.chmod(0o700)
+
+
+def test_a_link_to_a_folder_is_not_taken(cache: Path, tmp_path: Path) -> None:
+    vm_store.save("a", CODE)
+    cache.rename(tmp_path / "elsewhere")
+    cache.symlink_to(tmp_path / "elsewhere")
+
+    assert vm_store.load("a") is None
+
+
+def test_without_a_cache_code_is_kept_among_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    vm_store.save("a", CODE)
+
+    assert vm_store.load("a") == CODE
+
+
+def test_where_nothing_can_be_kept_nothing_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+
+    vm_store.save("a", CODE)
+
+    assert vm_store.load("a") is None
+
+
+def test_a_relative_cache_folder_is_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    vm_store.save("a", CODE)
+
+    assert (tmp_path / ".cache" / "hostrt" / "a").is_file()
+
+
+RUN = """
+import sys
+import numpy as np
+from hostrt.fqir.load import load_model
+from hostrt.fqir.plan import vm_machine
+
+build, built = vm_machine.build, []
+vm_machine.build = lambda: built.append(1) or build()
+from hostrt.fqir.plan.compiled_engine import CompiledEngine
+
+engine = CompiledEngine(load_model(sys.argv[1]))
+print(len(built), engine.run([np.ones((2, 24), np.int64)])[0].shape)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cache")
+def test_the_machine_is_compiled_once_and_then_taken_from_the_cache(data: Path) -> None:
+    pytest.importorskip("llvmlite", reason="the extra `compiled` is not installed")
+    command = [sys.executable, "-c", RUN, str(data / "fqir" / "gru2" / "model.pt")]
+
+    said = [
+        subprocess.run(command, capture_output=True, text=True, check=True, timeout=50).stdout
+        for _ in range(2)
+    ]
+
+    assert said == ["1 (2, 12)\n", "0 (2, 12)\n"]
