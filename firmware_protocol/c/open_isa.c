@@ -65,7 +65,7 @@ oisa_result_t oisa_init(oisa_t *chip, const oisa_setup_t *setup)
     return OISA_DONE;
 }
 
-static void begin_frame(oisa_t *chip)
+void oisa_begin_frame(oisa_t *chip)
 {
     static const oisa_events_t NONE = {0};
     uint32_t i;
@@ -92,7 +92,7 @@ void oisa_reset(oisa_t *chip)
         chip->waiting[i] = 0u;
         chip->link_waiting[i] = 0u;
     }
-    begin_frame(chip);
+    oisa_begin_frame(chip);
 }
 
 /* ---- starts -------------------------------------------------------------------------------- */
@@ -475,7 +475,7 @@ oisa_result_t oisa_message(oisa_t *chip, const uint64_t *words, size_t n_words)
         return OISA_LOST;
     }
     if ((chip->has_sent != 0u) && (chip->is_drained != 0u)) {
-        begin_frame(chip);
+        oisa_begin_frame(chip);
     }
     chip->fetched = 0u;
     chip->host_words = &words[1];
@@ -536,6 +536,11 @@ uint64_t oisa_frame_cycles(const oisa_t *chip)
         latest = (chip->clock[i] > latest) ? chip->clock[i] : latest;
     }
     return latest;
+}
+
+uint64_t oisa_clock(const oisa_t *chip, uint32_t core)
+{
+    return (core < chip->n_cores) ? chip->clock[core] : 0u;
 }
 
 uint64_t oisa_busy_cycles(const oisa_t *chip, uint32_t core)

@@ -192,10 +192,14 @@ oisa_progress_t oisa_run(oisa_t *chip, uint32_t max_instructions);
 /* All output was read, or dropped: the next message that is not lost begins a frame. */
 void oisa_drained(oisa_t *chip);
 
-/* Figures of the frame, which stay until the next one begins. */
+/* Begins a frame at once, whatever was sent and read: clocks and figures become 0. */
+void oisa_begin_frame(oisa_t *chip);
+
+/* Figures of the frame, which stay until the next one begins; 0, or NULL, for no such core. */
 uint64_t oisa_frame_cycles(const oisa_t *chip);
-uint64_t oisa_busy_cycles(const oisa_t *chip, uint32_t core);      /* 0 for no such core */
-const oisa_events_t *oisa_events(const oisa_t *chip, uint32_t core); /* NULL for no such core */
+uint64_t oisa_clock(const oisa_t *chip, uint32_t core); /* cycle at which the core became free */
+uint64_t oisa_busy_cycles(const oisa_t *chip, uint32_t core);
+const oisa_events_t *oisa_events(const oisa_t *chip, uint32_t core);
 
 /*
  * Execution time in microseconds, rounded to the nearest (half to even), at least 1. The clock of

@@ -117,6 +117,7 @@ class Outcome:
     is_taken: bool
     outputs: tuple[tuple[int, tuple[int, ...]], ...]
     cycles: int
+    clocks: tuple[int, ...]
     busy: tuple[int, ...]
     events: tuple[Events, ...]
 

@@ -153,10 +153,10 @@ class _Answer:
         code, _ = self._take(2)
         tag, cycles = self._take(2)
         assert tag == _FIGURES
-        figures = [self._take(1 + len(EVENT_NAMES)) for _ in range(n_cores)]
-        busy = tuple(each[0] for each in figures)
-        events = tuple(Events(*each[1:]) for each in figures)
-        return Outcome(code == 0, tuple(outputs), cycles, busy, events)
+        figures = [self._take(2 + len(EVENT_NAMES)) for _ in range(n_cores)]
+        clocks, busy = (tuple(each[i] for each in figures) for i in (0, 1))
+        events = tuple(Events(*each[2:]) for each in figures)
+        return Outcome(code == 0, tuple(outputs), cycles, clocks, busy, events)
 
     def _memory(self) -> bytes:
         tag, n = self._take(2)

@@ -15,7 +15,7 @@
  *     7                        oisa_drained                     -
  *     8                        oisa_reset                       -
  *     9 core memory first n                                     9 n words...
- *     10                                                        10 cycles, per core: busy, 8 events
+ *     10                                         10 cycles, per core: clock, busy, 8 events
  *     11 cycles hz_n hz_d      oisa_execution_us                11 us
  *
  * memory: 0 IM, 1 DM, 2 TM, 3 SB, 4 PB, 5 RQ. budget: instructions of each call of oisa_run, `runs`
@@ -231,6 +231,7 @@ static void give_figures(const bench_t *bench)
     put(oisa_frame_cycles(&bench->chip));
     for (core = 0u; core < bench->chip.n_cores; core++) {
         const oisa_events_t *events = oisa_events(&bench->chip, core);
+        put(oisa_clock(&bench->chip, core));
         put(oisa_busy_cycles(&bench->chip, core));
         put(events->im_reads);
         put(events->dm_reads);

@@ -43,7 +43,9 @@ def ask_oracle(case: Case) -> Result:
         waits = waits or bool(outputs)
         counts = [_difference(core.events, old) for core, old in zip(cores, before, strict=True)]
         busy = tuple(core.busy for core in cores)
-        outcomes.append(Outcome(taken, outputs, oracle.frame_cycles, busy, tuple(counts)))
+        clocks = tuple(core.clock for core in cores)
+        cycles = oracle.frame_cycles
+        outcomes.append(Outcome(taken, outputs, cycles, clocks, busy, tuple(counts)))
     memories = [[np.array(w, np.uint64).tobytes() for w in (core.dm, core.sb)] for core in cores]
     return Result(tuple(outcomes), *(tuple(kind) for kind in zip(*memories, strict=True)))
 
@@ -75,7 +77,9 @@ def ask_machine(case: Case) -> Result:
         after = _totals(machine, len(memories))
         counts = [_minus(new, old) for new, old in zip(after, before, strict=True)]
         busy = tuple(int(each) for each in machine.busy_cycles)
-        outcomes.append(Outcome(taken, outputs, int(max(machine.clocks)), busy, tuple(counts)))
+        clocks = tuple(int(each) for each in machine.clocks)
+        cycles = machine.frame_cycles
+        outcomes.append(Outcome(taken, outputs, cycles, clocks, busy, tuple(counts)))
     return Result(
         tuple(outcomes),
         tuple(memory.dm.tobytes() for memory in memories),
