@@ -51,6 +51,7 @@ class Encoder:
         asm: where instructions go.
         values: the plan's values.
         tables: the plan's tables.
+        turns: how often the instructions that come are repeated in a frame.
         registers: value number of a shift register's slot -> its newest row behind it, if no
             instruction uses that yet.
     """
@@ -59,6 +60,7 @@ class Encoder:
         self.asm = Assembler()
         self.values = values
         self.tables = tables
+        self.turns = 1
         self.registers: dict[int, Ref] = {}
         self._homes: dict[int, Ref] = {}
         self._made: list[dict[Hashable, Ref]] = [{}]

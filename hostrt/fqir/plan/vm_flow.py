@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from hostrt.errors import ProgramUnsupported
 from hostrt.fqir.plan import vm_elements, vm_matrices
-from hostrt.fqir.plan.ir import Branch, Counter, Loop, Window
+from hostrt.fqir.plan.ir import Branch, Counter, Gmac, Loop, Window
 from hostrt.fqir.plan.vm_check import require_span
 from hostrt.fqir.plan.vm_codes import CONTEXT
 from hostrt.fqir.plan.vm_encoder import Encoder
+from hostrt.fqir.plan.vm_gmac import gmac
 from hostrt.fqir.plan.vm_places import Label, Ref
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
     from hostrt.fqir.plan.ir import Instruction, Plan, State
     from hostrt.fqir.plan.vm_program import Image
+
+
+_MOST_TURNS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +162,17 @@ def _block(e: Encoder, body: Sequence[Instruction]) -> None:
 
 
 def loop(e: Encoder, i: Loop) -> None:
-    """Encode a loop."""
+    """Encode a loop.
+
+    Raises:
+        ProgramUnsupported: it is so long that nobody could interrupt it.
+    """
+    outer, e.turns = e.turns, e.turns * i.count
+    if e.turns > _MOST_TURNS:
+        raise ProgramUnsupported(
+            f"{e.turns} iterations in a frame found, expected at most {_MOST_TURNS}",
+            hint="use the numpy engine",
+        )
     turn, again, after = e.asm.buffer(64, 1), Label(), Label()
     carried = [(e.define(item.argument), item) for item in i.carried]
     for target, item in carried:
@@ -183,6 +198,7 @@ def loop(e: Encoder, i: Loop) -> None:
     e.asm.emit("repeat", k=turn, target=again)
     e.close_block()
     e.asm.mark(after)
+    e.turns = outer
 
 
 def _blockwise(
@@ -231,6 +247,7 @@ ENCODE: Mapping[type, Callable[[Encoder, Any], None]] = MappingProxyType(
     {
         **vm_elements.ENCODE,
         **vm_matrices.ENCODE,
+        Gmac: gmac,
         Counter: counter,
         Branch: branch,
         Loop: loop,

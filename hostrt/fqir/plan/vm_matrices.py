@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hostrt.errors import ProgramUnsupported
 from hostrt.fqir.plan import ranges
 from hostrt.fqir.plan.ir import Conv, MatMul, Narrow, Window
 from hostrt.fqir.plan.ranges import INT32, within
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from hostrt.fqir.plan.vm_places import Ref
 
 _INT16 = ranges.signed(16)
+
+_MOST_SEEN = 1 << 24
+"""Most elements that all bands of a convolution may see together: each takes memory here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +182,17 @@ def conv(e: Encoder, i: Conv) -> None:
 
 
 def _seen(i: Conv, kernel_t: int, kernel_band: int) -> Int64s:
-    """Give what each output band sees: (bands_out, kernel_t, kernel_band, channels)."""
+    """Give what each output band sees: (bands_out, kernel_t, kernel_band, channels).
+
+    Raises:
+        ProgramUnsupported: it is too much.
+    """
+    count = i.bands_out * kernel_t * kernel_band * i.channels
+    if count > _MOST_SEEN:
+        raise ProgramUnsupported(
+            f"a convolution of {count} elements found, expected at most {_MOST_SEEN}",
+            hint="use the numpy engine",
+        )
     starts = np.arange(i.bands_out)[:, None, None, None] * i.stride - i.padding
     bands = starts + np.arange(kernel_band)[:, None] * i.dilation
     row = np.arange(kernel_t)[:, None, None] * i.bands
