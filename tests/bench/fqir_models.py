@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -132,7 +132,8 @@ def _subject(name: str, path: Path, folder: Path) -> Subject:
     else:
         arrays = [_noise(tensor) for tensor in load_model(path).arith.inputs]
     inputs_path = folder / f"{name}_inputs.npz"
-    np.savez(inputs_path, allow_pickle=False, **{f"i{k}": array for k, array in enumerate(arrays)})
+    named: dict[str, Any] = {f"i{k}": array for k, array in enumerate(arrays)}
+    np.savez(inputs_path, **named)
     return Subject(name, path, arrays, inputs_path)
 
 

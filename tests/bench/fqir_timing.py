@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hostrt.errors import ExtraMissing, ProgramUnsupported
 from hostrt.fqir.executor import Executor
@@ -179,14 +179,24 @@ def load_memory(small: Path, large: Path) -> dict[str, int]:
     return found
 
 
-def command_seconds(subject: Subject, folder: Path, python: str) -> tuple[float, float | None]:
-    """Time `hostrt run` from the command line to written output, and `import fmot`; in turns."""
+def command_seconds(
+    subject: Subject, folder: Path, python: str, *, is_first: bool
+) -> tuple[float, float | None]:
+    """Time `hostrt run` from the command line to written output, and `import fmot`; in turns.
+
+    Args:
+        subject: what is run.
+        folder: for inputs and outputs.
+        python: the interpreter that has fmot, "" for none.
+        is_first: every run finds nothing that runs before it have kept.
+    """
     run = [sys.executable, "-m", "hostrt.cli.main", "run", str(subject.path), "--runners", "fqir"]
     ours, theirs = [], []
     for turn in range(COMMANDS + 1):
-        target = folder / f"out_{turn}"
+        target = folder / f"out_{is_first}_{turn}"
         command = [*run, "--input-file", str(named_inputs(subject, folder)), "-o", str(target)]
-        ours.append(_process_seconds(command))
+        kept = {"XDG_CACHE_HOME": str(folder / f"cache_{turn}")} if is_first else {}
+        ours.append(_process_seconds(command, **kept))
         if python:
             theirs.append(_process_seconds([python, "-c", "import fmot"]))
     # the first of each fills caches
@@ -199,12 +209,14 @@ def named_inputs(subject: Subject, folder: Path) -> Path:
 
     tensors = load_model(subject.path).arith.inputs
     path = folder / f"{subject.name}_named.npz"
-    arrays = {tensor.name: array for tensor, array in zip(tensors, subject.inputs, strict=True)}
-    np.savez(path, allow_pickle=False, **arrays)
+    arrays: dict[str, Any] = {
+        tensor.name: array for tensor, array in zip(tensors, subject.inputs, strict=True)
+    }
+    np.savez(path, **arrays)
     return path
 
 
-def _process_seconds(command: list[str]) -> float:
+def _process_seconds(command: list[str], **variables: str) -> float:
     # hostrt takes every HOSTRT_ variable for a setting
     kept = {name: value for name, value in os.environ.items() if name != VARIABLE}
     started = time.perf_counter()
@@ -214,7 +226,7 @@ def _process_seconds(command: list[str]) -> float:
         capture_output=True,
         text=True,
         timeout=120,
-        env={**kept, **ONE_THREAD},
+        env={**kept, **ONE_THREAD, **variables},
         check=False,
     )
     assert done.returncode == 0, done.stderr[-400:]

@@ -81,12 +81,12 @@ def ask_files(peer: FqirPeer, written: list[tuple[Case, Path]], folder: Path) ->
     """Let the reference run cases whose models are in files."""
     inputs, outputs = folder / "inputs.npz", folder / "outputs.npz"
     models: list[dict[str, Any]] = []
-    arrays: dict[str, Array] = {}
+    arrays: dict[str, Any] = {}
     for number, (case, path) in enumerate(written):
         prefix = f"m{number}_"
         models.append({"path": str(path), "prefix": prefix, "watch": names_in(case.root)})
         arrays |= {f"{prefix}i{i}": array for i, array in enumerate(case.inputs)}
-    np.savez(inputs, allow_pickle=False, **arrays)
+    np.savez(inputs, **arrays)
     answer = peer.call("run", models=models, inputs=str(inputs), outputs=str(outputs))
     assert not answer["error"], answer["error"]
     with np.load(outputs) as file:

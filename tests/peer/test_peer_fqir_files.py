@@ -71,7 +71,8 @@ def run_theirs(
 ) -> list[Array]:
     """Let the toolkit run the main graph; inputs and outputs are (T, *shape)."""
     inputs, outputs = folder / "in.npz", folder / "out.npz"
-    np.savez(inputs, allow_pickle=False, **{f"i{k}": array for k, array in enumerate(arrays)})
+    named: dict[str, Any] = {f"i{k}": array for k, array in enumerate(arrays)}
+    np.savez(inputs, **named)
     where = {"path": str(path), "inputs": str(inputs), "outputs": str(outputs)}
     answer = peer.call("sequence", **where, dequant=dequant)
     assert not answer["error"], answer["error"]
