@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from hostrt.sim.isa_c_build import build
 from tests.c.driver import SANITIZED, STRICT, Driver, compile_c, find_compiler
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 VARIANTS = {
     "sanitized": ("-O1", *SANITIZED),
@@ -47,3 +53,10 @@ def library(request: pytest.FixtureRequest, drivers: dict[str, Driver]) -> Drive
     """Give the library in every way."""
     name: str = request.param
     return drivers[name]
+
+
+@pytest.fixture(scope="session")
+def engine(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Compile the shared library of the engine in C."""
+    assert compiler
+    return build(tmp_path_factory.mktemp("engine"))

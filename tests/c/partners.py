@@ -11,10 +11,14 @@ from firmware_protocol.memory import MemoryKind
 from firmware_protocol.open_isa_cost import EVENT_NAMES, Events
 from hostrt.sim.isa.machine import Machine
 from hostrt.sim.isa.memories import CoreMemories
+from hostrt.sim.isa_c import CMachine
 from tests.c.cases import Case, Core, Drained, Message, Outcome, Result
 from tests.sim.isa_oracle import Oracle, OracleCore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from tests.c.cases import Words
 
 
@@ -54,32 +58,67 @@ def ask_machine(case: Case) -> Result:
     """Run a case on the machine of the simulated board."""
     memories = [_core_memories(core) for core in case.cores]
     machine = Machine(memories, max_instructions=case.max_instructions)
-    before = [Events() for _ in memories]
-    outcomes, waits, sent_before = [], False, False
+    before = _totals(machine, len(memories))
+
+    def counts(begins: bool) -> tuple[Events, ...]:
+        nonlocal before
+        after = _totals(machine, len(memories))
+        if begins:
+            before = after
+        return tuple(_minus(new, old) for new, old in zip(after, before, strict=True))
+
+    return _ask(case, machine, memories, counts)
+
+
+def ask_engine(case: Case, library: Path) -> Result:
+    """Run a case on the same machine in C."""
+    memories = [_core_memories(core) for core in case.cores]
+    banks = case.cores[0]
+    sizes = {
+        MemoryKind.IM: banks.im_bank,
+        MemoryKind.DM: banks.dm_bank,
+        MemoryKind.TM: banks.tm_bank,
+    }
+    machine = CMachine(
+        memories, max_instructions=case.max_instructions, bank_words=sizes, library=library
+    )
+
+    def counts(_begins: bool) -> tuple[Events, ...]:
+        return tuple(machine.events(core) for core in range(len(memories)))
+
+    return _ask(case, machine, memories, counts)
+
+
+def _ask(
+    case: Case,
+    machine: Machine | CMachine,
+    memories: list[CoreMemories],
+    counts: Callable[[bool], tuple[Events, ...]],
+) -> Result:
+    """Run a case; `counts` gives events of the frame, told when one begins."""
+    outcomes, waits, has_sent = [], False, False
     for action in case.actions:
         if isinstance(action, Drained):
             waits = False
             continue
-        totals = _totals(machine, len(memories))
         if isinstance(action, Message):
             payload = np.array(action.words[1:], np.uint64)
             taken = bool(action.words) and machine.message(
                 *_head(action.words[0]), payload, output_waits=waits
             )
-            if taken and sent_before and not waits:
-                before, sent_before = totals, False
+            if taken and has_sent and not waits:
+                counts(True)
+                has_sent = False
         else:
             taken = action.core < len(memories) and _listens(case.cores[action.core])
             if taken:
                 machine.wake(action.core, action.head_tail)
         outputs = tuple(_message(m.view("<u8").tolist()) for m in machine.run())
-        waits, sent_before = waits or bool(outputs), sent_before or bool(outputs)
-        after = _totals(machine, len(memories))
-        counts = [_minus(new, old) for new, old in zip(after, before, strict=True)]
+        waits, has_sent = waits or bool(outputs), has_sent or bool(outputs)
         busy = tuple(int(each) for each in machine.busy_cycles)
         clocks = tuple(int(each) for each in machine.clocks)
         cycles = machine.frame_cycles
-        outcomes.append(Outcome(taken, outputs, cycles, clocks, busy, tuple(counts)))
+        outcomes.append(Outcome(taken, outputs, cycles, clocks, busy, counts(False)))
     return Result(
         tuple(outcomes),
         tuple(memory.dm.tobytes() for memory in memories),

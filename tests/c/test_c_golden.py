@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from tests.c.driver import Driver
 
-N_FRAMES = 12
-CHIPS = [("spu001", None), ("spu001", 2), ("spu150", 4)]
+N_FRAMES = 8
+CHIPS = [("spu001", None), ("spu150", 4)]
 
 
 @pytest.mark.parametrize(("chip", "n_cores"), CHIPS)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.c.partners import ask_machine, ask_oracle
+from tests.c.partners import ask_engine, ask_machine, ask_oracle
 from tests.c.random_cases import chip, single
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.c.cases import Case, Result
     from tests.c.driver import Driver
@@ -27,7 +28,7 @@ PARTNERS = {"oracle": ask_oracle, "machine": ask_machine}
 
 @pytest.mark.parametrize("make", [single, chip])
 def test_random_cases_have_the_same_results_everywhere(
-    drivers: dict[str, Driver], make: Callable[[Random], Case]
+    drivers: dict[str, Driver], engine: Path, make: Callable[[Random], Case]
 ) -> None:
     seed = Random().getrandbits(32)
     cases = [make(Random(seed + i)) for i in range(N_CASES)]
@@ -35,6 +36,7 @@ def test_random_cases_have_the_same_results_everywhere(
 
     found = {name: driver.run(cases) for name, driver in drivers.items()}
     found |= {name: [ask(case) for case in cases] for name, ask in PARTNERS.items()}
+    found["engine"] = [ask_engine(case, engine) for case in cases]
 
     first, *others = found
     for other in others:

@@ -63,6 +63,12 @@ def test_udev_rules_are_in_the_wheel_as_they_are(wheel: Path) -> None:
     assert packed == (ROOT / "udev" / "60-hostrt.rules").read_bytes()
 
 
+def test_the_library_for_firmware_is_in_the_wheel(names: set[str]) -> None:
+    files = {path.name for path in (ROOT / "firmware_protocol" / "c").iterdir()}
+    assert {"README.md", "open_isa.h", "open_isa.c"} <= files
+    assert {f"firmware_protocol/c/{file}" for file in files} <= names
+
+
 def test_nothing_else_is_in_the_wheel(names: set[str]) -> None:
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {
