@@ -92,7 +92,7 @@ def place(draft: Draft) -> Placed:
 
 def _in_a_row(draft: Draft, uses: Uses, role: Role, address: int) -> int:
     for buffer in draft.buffers:
-        if buffer.role is role and buffer in uses.of:
+        if buffer.role is role and (buffer in uses.of or not buffer.length):
             buffer.address = address
             address += buffer.n_words
     return address

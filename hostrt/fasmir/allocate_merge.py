@@ -135,6 +135,11 @@ def _can_be_written_there(draft: Draft, uses: Uses, copy: _Copy) -> bool:
     mine = uses.of[source]
     if not _fits(mine, copy, copy.x, copy.z):
         return False
+    if any(use.writes and use.line > copy.line for use in mine):
+        return False  # the copy is what keeps the old content
+    first = min(use.line for use in mine)
+    if any(start <= copy.line <= stop and first < start for start, stop in draft.blocks):
+        return False  # the way around the copy leads past something else
     span = span_of(mine, draft.regions)
     shift = (copy.z.offset - copy.x.offset) * WORD_BYTES
     low = min(use.start for use in mine) + shift

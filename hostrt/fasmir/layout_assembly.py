@@ -109,9 +109,11 @@ class _Finisher:
         match field:
             case Place():
                 home = self._placed.homes.find(field)
-                address = home.buffer.address + home.offset
+                if home.buffer.address < 0:
+                    return 0, None  # a vector without elements is nowhere
                 shown = field if self._address(field.buffer) >= 0 else home
-                return address, Reference(shown.buffer.name, shown.offset)
+                reference = Reference(shown.buffer.name, shown.offset)
+                return home.buffer.address + home.offset, reference
             case Entry():
                 offset = field.index * (1 + field.table.wide)
                 return field.table.address + offset, Reference(field.table.name, offset)

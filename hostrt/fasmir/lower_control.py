@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from hostrt.fasmir.lower import Lowering
     from hostrt.fasmir.lower_draft import Draft
-    from hostrt.fqir.plan.ir import Branch, Loop, Sliced
+    from hostrt.fqir.plan.ir import Branch, Instruction, Loop, Sliced
 
 LOOPS = 4
 """Loop registers of a thread: hardware loops that can be inside each other."""
@@ -164,19 +164,23 @@ def lower_branch(low: Lowering, one: Branch) -> None:
     name = low.name(one.merged[0].out)
     otherwise, end = draft.label(f"{name}.else"), draft.label(f"{name}.end")
     draft.emit(Op.JZERO, a=condition.place, b=Label(otherwise), xt=condition.type)
-    low.open_block()
-    low.block(one.then)
-    for item, out in zip(one.merged, outs, strict=True):
-        copy(draft, low.view(item.then), out)
-    low.close_block()
+    _side(low, one.then, [item.then for item in one.merged], outs)
     draft.emit(Op.JUMP, b=Label(end))
     draft.mark(otherwise)
-    low.open_block()
-    low.block(one.otherwise)
-    for item, out in zip(one.merged, outs, strict=True):
-        copy(draft, low.view(item.otherwise), out)
-    low.close_block()
+    _side(low, one.otherwise, [item.otherwise for item in one.merged], outs)
     draft.mark(end)
+
+
+def _side(
+    low: Lowering, block: Sequence[Instruction], ends: Sequence[int], outs: Sequence[View]
+) -> None:
+    start = len(low.draft.lines)
+    low.open_block()
+    low.block(block)
+    for end, out in zip(ends, outs, strict=True):
+        copy(low.draft, low.view(end), out)
+    low.close_block()
+    low.draft.close_block(start)
 
 
 def copy_all(low: Lowering, pairs: Sequence[tuple[View, View]]) -> None:

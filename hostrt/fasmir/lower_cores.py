@@ -288,7 +288,11 @@ def _remote(
     n_words = -(-(x.lane + x.length) // x.type.lanes)
     draft.mark(entry)
     taken = draft.view(x.buffer.name, x.type, n_words * x.type.lanes)
-    part = draft.view(z.buffer.name, z.type, stop - start)
+    whole = (stop - start) % z.type.lanes == 0
+    # lanes behind the last row travel too: they are zeros that nobody overwrites
+    part = draft.view(
+        z.buffer.name, z.type, stop - start, Role.TEMPORARY if whole else Role.STATE
+    )
     draft.comment = f"rows {start} to {stop - 1} of {z.buffer.name}"
     draft.emit(Op.RECV, n=n_words, a=taken.place)
     rows = team.rows(core, weights, start, stop)

@@ -188,6 +188,7 @@ class Draft:
         marks: label -> index of the line it stands before.
         regions: first and last line of code that runs several times, or whose parts run in another
             order: what is used inside and outside must survive all of it.
+        blocks: first and last line of code that may be jumped over.
         comment: what the next line gets.
         repeats: how often what is made now is executed in a frame, at most.
         executed: instructions executed in a frame, at most.
@@ -201,6 +202,7 @@ class Draft:
     tables: list[TableDraft] = field(default_factory=list)
     threads: list[ThreadDraft] = field(default_factory=list)
     regions: list[tuple[int, int]] = field(default_factory=list)
+    blocks: list[tuple[int, int]] = field(default_factory=list)
     comment: str = ""
     names: Names = field(default_factory=Names)
     repeats: int = 1
@@ -235,6 +237,11 @@ class Draft:
         """Say that the lines from `start` on are a region."""
         if len(self.lines) > start:
             self.regions.append((start, len(self.lines) - 1))
+
+    def close_block(self, start: int) -> None:
+        """Say that the lines from `start` on may be jumped over."""
+        if len(self.lines) > start:
+            self.blocks.append((start, len(self.lines) - 1))
 
     def buffer(
         self,
