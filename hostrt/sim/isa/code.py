@@ -28,7 +28,6 @@ from hostrt.sim.isa.traps import Trap
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from firmware_protocol.words import Words
     from hostrt.sim.isa.kernels import Call
     from hostrt.sim.isa.memories import CoreMemories
     from hostrt.sim.isa.scratch import Scratch
@@ -127,16 +126,14 @@ class Code:
         memories: CoreMemories,
         scratch: Scratch,
         links: Links,
-        outputs: list[Words],
         *,
         longest: int = _LONGEST,
     ) -> None:
         self.core = core
         self.segments: dict[int, Segment] = {}
         self._memories = memories
-        self._links = links
         self._longest = longest
-        self._place = Place(core, memories, scratch, outputs, self._drop)
+        self._place = Place(core, memories, scratch, links, self._drop)
         self._lowered: dict[int, list[Call]] = {}
         self._once: list[Segment] = []
         self._words: list[int] = []
@@ -234,7 +231,7 @@ class Code:
             return stop(Status.ILLEGAL_INSTRUCTION, part.pc)
         fault = find_fault(accesses(part.instruction), self._memories)
         if part.instruction.op in CONTROL_OPS:
-            return make_end(part.instruction, part.pc, fault, self._place, self._links)
+            return make_end(part.instruction, part.pc, fault, self._place)
         return stop(fault, part.pc) if fault else then(part.next_pc)
 
     def _ends(self, part: Located) -> bool:

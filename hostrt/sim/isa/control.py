@@ -52,9 +52,7 @@ def stop(status: Status, pc: int) -> End:
     return trap
 
 
-def make_end(
-    instruction: Instruction, pc: int, fault: Status | None, place: Place, links: Links
-) -> End:
+def make_end(instruction: Instruction, pc: int, fault: Status | None, place: Place) -> End:
     """Give what an instruction of `CONTROL_OPS` does.
 
     Args:
@@ -62,7 +60,6 @@ def make_end(
         pc: where it is.
         fault: why its addresses cannot be used, None when they can.
         place: the memories of its core.
-        links: how other threads are started.
     """
     following = pc + instruction.length
     f = instruction.fields
@@ -76,13 +73,13 @@ def make_end(
         case Op.LOOP:
             return _loop(f["reg"], f["n"], f["b"], following)
         case Op.SIGNAL:
-            return _signal(f["b"], pc, links)
+            return _signal(f["b"], pc, place.links)
         case Op.MOVEL:
             return _SlidingMove(instruction, pc, place)
     if fault:
         return stop(fault, pc)
     if instruction.op is Op.POST:
-        return _post(instruction, pc, place, links)
+        return _post(instruction, pc, place)
     return _jump_if_zero(place.element(f["a"], f["xt"]), f["b"], following)
 
 
@@ -142,8 +139,8 @@ def _signal(number: int, pc: int, links: Links) -> End:
     return signal
 
 
-def _post(instruction: Instruction, pc: int, place: Place, links: Links) -> End:
-    f = instruction.fields
+def _post(instruction: Instruction, pc: int, place: Place) -> End:
+    f, links = instruction.fields, place.links
     words = place.memories.dm[f["a"] : f["a"] + f["n"]]
 
     def post(thread: Thread) -> int:

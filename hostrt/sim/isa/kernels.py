@@ -51,7 +51,7 @@ def _lower_send(f: Mapping[str, int], place: Place) -> list[Call]:
     words = place.memories.dm[f["a"] : f["a"] + f["n"]]
     empty = np.zeros(f["n"] + 1, "<u8")
     empty[0] = f["b"] << 32 | STATUS_OK
-    return [partial(_send, place.outputs.append, empty, words)]
+    return [partial(_send, place.links.send, empty, words)]
 
 
 def _send(put: Callable[[Words], None], empty: DWords, words: DWords) -> None:

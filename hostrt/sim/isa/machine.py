@@ -41,6 +41,8 @@ _MISSING_MASK = 0x1F
 _NEEDED_SHIFT = 5
 _VERSION_MASK = 0xFF
 _TRAP_MAILBOX = 0
+_MOST_OUTPUT_WORDS = 1 << 22
+"""Output of one run, in 32-bit words; nobody can read any of it before the run is over."""
 
 
 class Observer(Protocol):
@@ -68,7 +70,7 @@ class Observer(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Start:
     """A thread that waits for its core.
 
@@ -97,7 +99,7 @@ class Machine:
         last_trap: what stopped a thread last, None when nothing did since the last reset.
         lost: messages and starts since the last reset that had no effect, because there is no
             such core, it does not run or its instruction memory has not the mark of this
-            instruction set, or because the queue was full.
+            instruction set, or because the queue was full; and output for which there was no room.
     """
 
     def __init__(
@@ -116,10 +118,10 @@ class Machine:
         """
         self._memories = list(cores)
         self._outputs: list[Words] = []
+        self._room = _MOST_OUTPUT_WORDS
         scratch, longest = Scratch(), {} if observer is None else {"longest": 1}
         self._codes = [
-            Code(core, memories, scratch, self, self._outputs, **longest)
-            for core, memories in enumerate(cores)
+            Code(core, memories, scratch, self, **longest) for core, memories in enumerate(cores)
         ]
         self._max_instructions = max_instructions
         self._left = max_instructions
@@ -218,6 +220,14 @@ class Machine:
             asked += 1
         return asked
 
+    def send(self, message: Words) -> None:
+        """See `Links.send`."""
+        if message.size > self._room:
+            self.lost += 1
+        else:
+            self._room -= message.size
+            self._outputs.append(message)
+
     def signal(self, thread: Thread, number: int) -> bool:
         """See `Links.signal`."""
         memories = self._memories[thread.core]
@@ -256,6 +266,7 @@ class Machine:
             header: see `firmware_protocol.stream`.
         """
         self._left = self._max_instructions
+        self._room = _MOST_OUTPUT_WORDS
         while (found := self._next()) is not None:
             self._run(*found)
         outputs = self._outputs.copy()
@@ -286,17 +297,17 @@ class Machine:
 
     def _next(self) -> tuple[int, Start] | None:
         """Give the start that comes next, and its core; it no longer waits then."""
-        first: tuple[int, int, int] | None = None
-        chosen: Start | None = None
+        first: tuple[int, int, Start] | None = None
         for core, queue in enumerate(self._queues):
-            for start in queue:
-                key = (max(self.clocks[core], start.arrival), core, start.order)
-                if first is None or key < first:
-                    first, chosen = key, start
-        if first is None or chosen is None:
+            if queue:
+                begin, start = _earliest(queue, self.clocks[core])
+                if first is None or begin < first[0]:
+                    first = begin, core, start
+        if first is None:
             return None
-        self._queues[first[1]].remove(chosen)
-        return first[1], chosen
+        _, core, start = first
+        self._queues[core].remove(start)
+        return core, start
 
     def _run(self, core: int, start: Start) -> None:
         """Execute a thread, from its start to its end."""
@@ -342,4 +353,15 @@ class Machine:
         if trap.fetched:
             self._codes[trap.core].stopped(trap.pc)
         where = np.array([trap.core << 32 | trap.pc & _LOW_HALF], np.uint64)
-        self._outputs.append(output_message(_TRAP_MAILBOX, where, trap.status))
+        self.send(output_message(_TRAP_MAILBOX, where, trap.status))
+
+
+def _earliest(queue: list[Start], clock: int) -> tuple[int, Start]:
+    """Give when the first of the starts that wait on a core can begin, and which that is."""
+    begin, chosen = queue[0].arrival, queue[0]
+    for start in queue:
+        if start.arrival <= clock:
+            return clock, start
+        if start.arrival < begin:
+            begin, chosen = start.arrival, start
+    return begin, chosen

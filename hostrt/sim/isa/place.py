@@ -14,10 +14,10 @@ from hostrt.sim.isa.weights import Weights
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from firmware_protocol.words import Words
     from hostrt.sim.isa.access import Access
     from hostrt.sim.isa.memories import CoreMemories
     from hostrt.sim.isa.scratch import Array, Scratch
+    from hostrt.sim.isa.thread import Links
 
 TableKey = tuple[int, int, bool, int]
 """First word, entries, wide, type of the elements that it gives."""
@@ -30,7 +30,7 @@ class Place:
         core: which core.
         memories: its memories.
         scratch: room for values in between.
-        outputs: messages that were sent and not taken yet.
+        links: how messages are sent and threads started.
         weights: matrices.
     """
 
@@ -39,7 +39,7 @@ class Place:
         core: int,
         memories: CoreMemories,
         scratch: Scratch,
-        outputs: list[Words],
+        links: Links,
         conflict: Callable[[], None],
     ) -> None:
         """Make views.
@@ -48,13 +48,13 @@ class Place:
             core: which core.
             memories: its memories.
             scratch: room for values in between.
-            outputs: where sent messages go.
+            links: how messages are sent and threads started.
             conflict: called when an instruction can write to a matrix that was converted.
         """
         self.core = core
         self.memories = memories
         self.scratch = scratch
-        self.outputs = outputs
+        self.links = links
         self._views = {code: memories.dm.view(DTYPES[code]) for code in Type}
         self._entries = memories.tm.view(DTYPES[Type.I16])[::4]
         self._tables: dict[TableKey, Array] = {}

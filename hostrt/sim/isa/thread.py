@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from firmware_protocol.open_isa import THREAD_START_CYCLES
 
 if TYPE_CHECKING:
-    from firmware_protocol.words import DWords
+    from firmware_protocol.words import DWords, Words
 
 ENDED = -1
 """In place of the next pc: the thread has halted."""
@@ -37,7 +37,10 @@ class Thread:
 
 
 class Links(Protocol):
-    """How a thread makes others start."""
+    """How a thread reaches the host and other threads."""
+
+    def send(self, message: Words) -> None:
+        """Queue a message for the host, uint32 (2 + 2 n,) with header."""
 
     def signal(self, thread: Thread, number: int) -> bool:
         """Signal a thread of the same core; False, and nothing done, when the queue is full."""
