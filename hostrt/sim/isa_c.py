@@ -16,6 +16,7 @@ from firmware_protocol.memory import MemoryKind
 from firmware_protocol.open_isa import LINK_WORDS, MAX_INSTRUCTIONS, QUEUE_LENGTH, Status
 from firmware_protocol.open_isa_cost import Events
 from hostrt.errors import UsageError
+from hostrt.sim.isa.traps import Trap
 from hostrt.sim.isa_c_build import Core, Memory, Output, Setup, build, load
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _SLICE = 1 << 20
 _DONE = 0
 _MORE = 1
 _STATUSES = frozenset(int(status) for status in Status)
+_NOT_FETCHED = frozenset({Status.RUNAWAY, Status.WRONG_VERSION})
 
 
 class CMachine:
@@ -47,8 +49,7 @@ class CMachine:
     Attributes:
         total_cycles: cycles of all threads since the last reset.
         lost: messages and starts since the last reset that had no effect.
-        last_stop: (status, core, pc) of the thread that was stopped last, None when none was since
-            the last reset.
+        last_trap: what stopped a thread last, None when nothing did since the last reset.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class CMachine:
         """
         self.total_cycles = 0
         self.lost = 0
-        self.last_stop: tuple[Status, int, int] | None = None
+        self.last_trap: Trap | None = None
         self._memories = tuple(cores)
         self._bank_words = bank_words
         self._outputs: list[Words] = []
@@ -123,7 +124,7 @@ class CMachine:
         self._outputs = []
         self.total_cycles = 0
         self.lost = 0
-        self.last_stop = None
+        self.last_trap = None
 
     def begin_frame(self) -> None:
         """Set all clocks, and what is counted per frame, to 0."""
@@ -211,7 +212,12 @@ class CMachine:
         self._outputs.append(np.frombuffer(message, np.uint32))
         if header != Status.OK and header in _STATUSES:
             place = int.from_bytes(payload, "little")
-            self.last_stop = Status(header), place >> 32, place & 0xFFFF_FFFF
+            self.last_trap = self._trap(Status(header), place >> 32, place & 0xFFFF_FFFF)
+
+    def _trap(self, status: Status, core: int, pc: int) -> Trap:
+        im = self._memories[core].im
+        is_there = 0 < pc < im.size and pc + (int(im[pc]) >> 62) < im.size
+        return Trap(status, core, pc, fetched=is_there and status not in _NOT_FETCHED)
 
 
 def _address(words: DWords) -> int:

@@ -29,6 +29,11 @@ def memories(*instructions: tuple[int, ...]) -> CoreMemories:
     return blank
 
 
+def trap_of(machine: CMachine) -> tuple[Status, int, int, bool] | None:
+    trap = machine.last_trap
+    return (trap.status, trap.core, trap.pc, trap.fetched) if trap else None
+
+
 def test_the_library_is_compiled_once_into_the_users_cache(
     compiler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,7 +87,7 @@ def test_it_tells_what_stopped_a_thread_and_forgets_when_reset(engine: Path) -> 
     assert machine.message(0, 1, NOTHING)
     (stop,) = machine.run()
     assert stop.tolist() == [Status.ILLEGAL_INSTRUCTION, 0, 1, 0]
-    assert machine.last_stop == (Status.ILLEGAL_INSTRUCTION, 0, 1)
+    assert trap_of(machine) == (Status.ILLEGAL_INSTRUCTION, 0, 1, True)
     assert (machine.total_cycles, machine.lost) == (4, 0)
     assert not machine.message(3, 1, NOTHING)
     assert machine.wake(2, 5) == 0
@@ -90,7 +95,7 @@ def test_it_tells_what_stopped_a_thread_and_forgets_when_reset(engine: Path) -> 
 
     machine.reset()
 
-    assert str(machine.last_stop) == "None"
+    assert trap_of(machine) is None
     assert (machine.total_cycles, machine.lost, machine.frame_cycles) == (0, 0, 0)
     assert machine.run() == []
 
@@ -116,5 +121,10 @@ def test_it_sees_memories_as_they_are(engine: Path) -> None:
     machine.changed(0, MemoryKind.IM)
     machine.message(0, 1, NOTHING)
     assert machine.run()[0].tolist() == [Status.WRONG_VERSION, 0, 1, 0]
+    assert trap_of(machine) == (Status.WRONG_VERSION, 0, 1, False)
     machine.begin_frame()
     assert machine.frame_cycles == 0
+    core.im[0] = MARK
+    machine.message(0, 99, NOTHING)
+    machine.run()
+    assert trap_of(machine) == (Status.BAD_ADDRESS, 0, 99, False)
