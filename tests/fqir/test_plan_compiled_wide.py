@@ -64,6 +64,7 @@ def wide_model() -> Model:
             shamt_bwred=-18,
             bw_out=32,
         ),
+        draft.add("vimul", "cut", x, y=1001, shamt_bwred=-3, bw=32),
         draft.add("sum", "sum", x, dim=0, keepdim=True, shamt_bwred=-2, bw=50),
         draft.add("lut", "look", x, shamt_address=-40, bw_address=8, table=table(range(256))),
         *draft.node(
@@ -96,6 +97,8 @@ def wide_structure() -> Model:
     rows.shape = (2, 3)
     left, right = tensor("left", 2, 2), tensor("right", 2, 1)
     draft.node("chunk", {"x": rows}, [left, right], chunks=2, dim=1)
+    stretched = draft.add("vvmax", "stretched", rows, right)
+    stretched.shape = (2, 3)
     joined = tensor("joined", 8)
     draft.node("cat", {"x0": x, "x1": y}, [joined], dim=0)
     wide = draft.add(
@@ -142,7 +145,7 @@ def wide_structure() -> Model:
         true=yes,
         false=no,
     )
-    return draft.model(left, right, joined, wide, *loops, *chosen)
+    return draft.model(left, right, stretched, joined, wide, *loops, *chosen)
 
 
 @pytest.mark.parametrize("make", [wide_model, wide_structure])
@@ -169,6 +172,64 @@ def test_long_sums_at_full_scale_are_exact(depth: int, top: int) -> None:
     y = draft.add("addmm", "y", b, x, w, shamt_bias=0, shamt_bwred=-20, bw_out=32, rounded=True)
     model = draft.model(y)
     inputs = [np.stack([np.full(depth, 32767), np.full(depth, -32768), noise((depth,))])]
+
+    assert same(engine(model).run(inputs), stepped(ReferenceEngine(model), inputs))
+
+
+@pytest.mark.parametrize("weight", [-129, -128, 127, 128, -32768, 32767])
+def test_weights_at_the_ends_of_their_types_are_exact(weight: int) -> None:
+    draft = Draft()
+    x, w = draft.input("x", 5), draft.parameter("w", np.full((5, 2), weight))
+    y = draft.add("matmul", "y", x, w, shamt_bwred=-4, bw_out=32, rounded=False)
+    model, inputs = draft.model(y), [noise((9, 5))]
+
+    assert same(engine(model).run(inputs), stepped(ReferenceEngine(model), inputs))
+
+
+def swapping(in_loop: bool) -> Model:
+    """Give a model that exchanges two values, between frames or between iterations."""
+    draft = Draft()
+    x, a, b = draft.input("x", 20), draft.state("a", 20), draft.state("b", 20, value=7)
+    first = draft.add("vvadd", "first", a, x, **ADD)
+    if not in_loop:
+        draft.assign(a, b)
+        draft.assign(b, first)
+        return draft.model(a, b)
+    body, p, q = Graph("body"), tensor("p", 20), tensor("q", 20)
+    body.inputs, body.outputs = [p, q], [q, p, p, q]
+    ends = draft.node(
+        "loop",
+        {"x_recurse_0": first, "x_recurse_1": b},
+        [tensor("end_p", 20), tensor("end_q", 20)],
+        n_iter=4,
+        n_recurse=2,
+        n_sliced=0,
+        n_scope=0,
+        n_concat=0,
+        n_final=2,
+        block_size_sliced=(),
+        reverse_sliced=(),
+        reverse_concat=(),
+        body=body,
+    )
+    return draft.model(*ends)
+
+
+@pytest.mark.parametrize("in_loop", [False, True])
+def test_values_that_change_places_are_read_before_they_are_written(in_loop: bool) -> None:
+    model, inputs = swapping(in_loop), [noise((9, 20))]
+
+    assert same(engine(model).run(inputs), stepped(ReferenceEngine(model), inputs))
+
+
+def test_slots_that_exchange_their_content_are_read_before_they_are_written() -> None:
+    draft = Draft()
+    x, a, b = draft.input("x", 20), draft.state("a", 20), draft.state("b", 20, value=7)
+    kept = draft.add("copy", "kept", a)
+    draft.assign(a, b)
+    draft.assign(b, kept)
+    model = draft.model(a, b, draft.add("vvadd", "y", a, x, **ADD))
+    inputs = [noise((5, 20))]
 
     assert same(engine(model).run(inputs), stepped(ReferenceEngine(model), inputs))
 

@@ -12,13 +12,11 @@ import numpy as np
 
 from hostrt.errors import FrameError
 from hostrt.fqir.plan.lower import compile_plan
-from hostrt.fqir.plan.names import Uses
 from hostrt.fqir.plan.vm_codes import CONTEXT
 from hostrt.fqir.plan.vm_flow import encode
 from hostrt.fqir.plan.vm_machine import machine
 from hostrt.fqir.plan.vm_program import address, aligned
-from hostrt.fqir.walk import graphs_within, tensors_within
-from hostrt.fqir.watching import require_known, tensor_names
+from hostrt.fqir.watching import require_known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +48,7 @@ class CompiledEngine:
         self._model = model
         self._execute = machine().execute
         self._names: tuple[str, ...] = ()
-        self._use(compile_plan(model, watch=self._lasting()), {})
+        self._use(compile_plan(model), {})
 
     @property
     def plan(self) -> Plan:
@@ -100,7 +98,7 @@ class CompiledEngine:
             plan: the plan.
             slots: content of the state slots; those not in it get their initial content.
         """
-        program = encode(plan, self._names)
+        program = encode(plan)
         self._plan = plan
         self._image = program.image
         self._program = address(program.image.program)
@@ -127,23 +125,6 @@ class CompiledEngine:
         context[len(CONTEXT) :] = [address(array) for array in arrays]
         return context
 
-    def _lasting(self) -> list[str]:
-        """Give the names that live from frame to frame: a plan must not leave them out.
-
-        What nobody looks at now may be watched later.
-        """
-        if self._model.init is None:
-            return []
-        arith = self._model.arith
-        written = Uses(arith).of(arith).maybe & tensor_names(self._model).keys()
-        return sorted(
-            {
-                tensor.name
-                for tensor in tensors_within(graphs_within(self._model.init))
-                if tensor.name in written
-            }
-        )
-
     def _fit(self, shapes: list[tuple[int, ...]]) -> None:
         """Make a program for other input shapes than those at hand.
 
@@ -159,8 +140,7 @@ class CompiledEngine:
     def _replan(self, shapes: list[tuple[int, ...]]) -> None:
         """Go on with other input shapes or watched names; the state stays."""
         kept = {name: slot.copy() for name, slot in self._slots.items()}
-        watched = dict.fromkeys((*self._names, *self._lasting()))
-        self._use(compile_plan(self._model, shapes, watch=list(watched)), kept)
+        self._use(compile_plan(self._model, shapes, watch=self._names), kept)
 
     def _split(self, results: list[Int64s]) -> list[Array]:
         """Take what was watched off the results."""

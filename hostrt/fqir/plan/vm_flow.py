@@ -40,12 +40,11 @@ class Program:
     outputs: tuple[int, ...]
 
 
-def encode(plan: Plan, watched: Sequence[str] = ()) -> Program:
+def encode(plan: Plan) -> Program:
     """Make the program of a plan.
 
-    Args:
-        plan: the plan.
-        watched: names of the plan's watched values that are wanted.
+    Raises:
+        ProgramUnsupported: it is beyond what the machine is made for.
     """
     e = Encoder(plan.values, plan.tables)
     word = len(CONTEXT)
@@ -59,7 +58,7 @@ def encode(plan: Plan, watched: Sequence[str] = ()) -> Program:
         e.asm.tick()
         ENCODE[type(instruction)](e, instruction)
     e.asm.tick()
-    outputs = (*plan.outputs, *(plan.watched[name] for name in watched))
+    outputs = (*plan.outputs, *plan.watched.values())
     for number in outputs:
         home = e.home(number)
         e.asm.emit(f"output.{home.bits}", x=home, n=e.values[number].size, number=word)
