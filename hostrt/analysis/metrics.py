@@ -118,6 +118,8 @@ class LatencyMetrics:
             tree["host_per_frame_s"] = self.host_per_frame_s
         if run.work:
             tree["work_per_frame"] = dict(run.work)
+        if run.simulation:
+            tree["simulation"] = dict(run.simulation)
         slack = self.slack_s
         if slack is not None and slack.size:
             tree["deadline"] = {

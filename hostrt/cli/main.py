@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "convert": ("hostrt.cli.convert", "convert a program file to another format"),
     "diff": ("hostrt.cli.diff", "say where two programs differ"),
     "export": ("hostrt.cli.export", "write the program files of a model"),
+    "compile": ("hostrt.cli.compile", "compile an FQIR model for simulated boards"),
     "disasm": ("hostrt.cli.disasm", "show a program of the open instruction set as assembly"),
     "replay": ("hostrt.cli.replay", "send a recording to a board and compare the answers"),
     "devices": ("hostrt.cli.devices", "list boards: USB, serial ports, simulated ones"),

@@ -37,7 +37,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_board_options(parser)
     parser.add_argument(
-        "--runners", default="hw", metavar="LIST", help="comma list: hw, fqir, ... (default hw)"
+        "--runners",
+        default="hw",
+        metavar="LIST",
+        help="comma list: hw, fasmir, fqir, ... (default hw)",
     )
     inputs = parser.add_argument_group("inputs")
     inputs.add_argument("--input-file", metavar="FILE", help=".wav, .flac, .npy, .npz or .csv")
@@ -78,6 +81,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     models.add_argument(
         "--engine", choices=("auto", "reference", "numpy", "compiled"), help="how fqir computes"
     )
+    models.add_argument("--cores", type=int, metavar="N", help="cores to compile for")
+    models.add_argument(
+        "--spu-model", metavar="FILE", help="energy coefficients for fasmir (default: the chip's)"
+    )
     add_program_options(parser)
 
 
@@ -96,12 +103,17 @@ class _Run:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a model; exit code 1 when runners disagree."""
+    from hostrt.runner.factory import takes
+
     fill_from_settings(arguments)
     names = _runner_names(arguments.runners)
     check_numbers(arguments)
     board = _checked_address(arguments)
-    work = _Run(arguments, prepare_inputs(arguments), board)
-    _require_representations(work, names)
+    needs = {name: takes(name) for name in names}
+    work = _Run(arguments, prepare_inputs(arguments, frozenset(needs.values())), board)
+    for name, representation in needs.items():
+        # what some runner cannot run is known before another one has worked for an hour
+        work.subject.for_runner(name, representation)
     if not arguments.json:
         for item in (*work.subject.notes, *work.inputs.loaded.notes):
             note(f"note: {item}")
@@ -119,14 +131,6 @@ def run(arguments: argparse.Namespace) -> int:
         if place is not None:
             say(f"results in {place}")
     return 0 if comparisons.equal else 1
-
-
-def _require_representations(work: _Run, names: list[str]) -> None:
-    """Refuse what some runner cannot run, before another one has worked for an hour."""
-    from hostrt.runner.factory import takes
-
-    for name in names:
-        work.subject.for_runner(name, takes(name))
 
 
 def _checked_address(arguments: argparse.Namespace) -> str | None:
@@ -168,6 +172,8 @@ def _run_one(work: _Run, name: str) -> RunResult:
             "verify": arguments.verify,
             "force": arguments.force,
         }
+    elif name == "fasmir":
+        options = {"spu_model": arguments.spu_model}
     elif name == "fqir":
         options = {
             "iospec": work.subject.io.iospec,

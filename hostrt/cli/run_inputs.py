@@ -58,8 +58,12 @@ def check_numbers(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--timeout {arguments.timeout:g}: expected seconds, more than 0")
 
 
-def prepare_inputs(arguments: argparse.Namespace) -> RunInputs:
+def prepare_inputs(arguments: argparse.Namespace, takes: frozenset[str]) -> RunInputs:
     """Load the model and its frames.
+
+    Args:
+        arguments: of `run`.
+        takes: what the runners take: "program", "assembly", "model".
 
     Raises:
         UsageError: flags or frames that do not fit the model.
@@ -68,7 +72,7 @@ def prepare_inputs(arguments: argparse.Namespace) -> RunInputs:
     from hostrt.frames.sources import LoadedInputs, load_inputs, parse_indices
 
     period_s = _period(arguments)
-    subject = _load(arguments, period_s)
+    subject = _load(arguments, period_s, takes)
     specs = subject.input_specs
     text = arguments.input_sample_indices
     indices = parse_indices(text) if text else None
@@ -103,7 +107,7 @@ def _generate(
     return frames if indices is None else frames.cut(*indices)
 
 
-def _load(arguments: argparse.Namespace, period_s: float) -> Subject:
+def _load(arguments: argparse.Namespace, period_s: float, takes: frozenset[str]) -> Subject:
     """Load the model; LOOPBACK for audio gets a vector of one period's samples."""
     model = list(arguments.model)
     if model == ["LOOPBACK"] and arguments.input_file is not None:
@@ -112,7 +116,7 @@ def _load(arguments: argparse.Namespace, period_s: float) -> Subject:
         if Path(arguments.input_file).suffix.lower() in AUDIO_SUFFIXES:
             rate = arguments.sample_rate or DEFAULT_RATE_HZ
             model = [f"LOOPBACK:{max(1, round(period_s * rate))}"]
-    return load_subject(arguments, model)
+    return load_subject(arguments, model, takes)
 
 
 def _period(arguments: argparse.Namespace) -> float:

@@ -50,6 +50,8 @@ def _print_latencies(result: RunResult, warm_up: int) -> None:
         print_table(["latency (ms)", *_COLUMNS, "frames"], rows)
     if metrics.host_per_frame_s is not None:
         say(f"  host time per frame: {1e6 * metrics.host_per_frame_s:.1f} us (mean of the run)")
+    if result.metrics.simulation:
+        _print_simulation(result)
     if result.metrics.work:
         counts = (f"{value:g} {key}" for key, value in result.metrics.work.items())
         say(f"  work per frame: {', '.join(counts)}")
@@ -58,3 +60,17 @@ def _print_latencies(result: RunResult, warm_up: int) -> None:
         missed = int((slack < 0).sum())
         period_ms = 1e3 * result.metrics.input_period_s
         say(f"  input period {period_ms:g} ms: {missed} of {slack.size} frames took longer")
+
+
+def _print_simulation(result: RunResult) -> None:
+    """Print where simulated cycles and energy went."""
+    tree, n_frames = result.metrics.simulation, result.metrics.n_frames
+    cycles, classes = tree["cycles_per_frame"], tree["cycles_by_class"]
+    if isinstance(cycles, list) and cycles and isinstance(classes, dict):
+        say(f"  cycles per frame: {sum(cycles) / n_frames:.0f} (mean), {max(cycles)} (most)")
+        parts = sorted(classes.items(), key=lambda item: -item[1])
+        say(f"  cycles by class: {', '.join(f'{name} {count:.0f}' for name, count in parts)}")
+    if result.metrics.energy_j is not None and n_frames:
+        energy = f"{1e6 * result.metrics.energy_j / n_frames:.3f} uJ per frame"
+        power = result.metrics.power_w
+        say(f"  energy: {energy}" + (f", power {1e6 * power:.1f} uW" if power else ""))

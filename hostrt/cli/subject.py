@@ -12,10 +12,14 @@ from hostrt.errors import ProgramUnsupported, UsageError
 if TYPE_CHECKING:
     import argparse
 
+    from firmware_protocol.iospec import IOSpec
+    from hostrt.fasmir.compile import Compiled
     from hostrt.fqir.graph import Model
     from hostrt.frames.frames import VectorSpec
     from hostrt.program.model import Program
     from hostrt.runner.base import ModelIo
+
+DEFAULT_CHIP = "spu001"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class Subject:
         io: its inputs and outputs.
         program: the compiled program, None when there is only a model.
         model: the model, None when there is only a program.
+        compiled: what the open compiler made of the model, None when nobody needs it.
         notes: what was noticed when it was read.
     """
 
@@ -40,6 +45,7 @@ class Subject:
     io: ModelIo
     program: Program | None = None
     model: Model | None = None
+    compiled: Compiled | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -54,23 +60,27 @@ class Subject:
             return f"{self.name} for {self.chip}, {size}, {self.sha256[:12]}"
         return f"{self.name}, FQIR model, {self.sha256[:12]}"
 
-    def for_runner(self, name: str, takes: str) -> Program | Model:
+    def for_runner(self, name: str, takes: str) -> Program | Model | Compiled:
         """Give the representation that a runner takes.
 
         Args:
             name: the runner.
-            takes: "program" or "model".
+            takes: "program", "assembly" or "model".
 
         Raises:
             ProgramUnsupported: there is no such representation.
         """
-        found = self.program if takes == "program" else self.model
+        found: Program | Model | Compiled | None = self.model
+        if takes == "assembly":
+            found = self.compiled or self.program
+        elif takes == "program":
+            found = self.program
         if found is not None:
             return found
         if takes == "program":
             raise ProgramUnsupported(
                 f"{self.path} is a model, and the runner {name!r} runs compiled programs",
-                hint="compile it first, or run it with --runners fqir",
+                hint="compile it first: hostrt compile",
             )
         raise ProgramUnsupported(
             f"{self.path} is a compiled program, and the runner {name!r} runs models",
@@ -78,18 +88,23 @@ class Subject:
         )
 
 
-def load_subject(arguments: argparse.Namespace, paths: list[str]) -> Subject:
-    """Load what the arguments name.
+def load_subject(arguments: argparse.Namespace, paths: list[str], takes: frozenset[str]) -> Subject:
+    """Load what the arguments name, and compile a model if some runner needs that.
+
+    Args:
+        arguments: of `run`.
+        paths: what to load.
+        takes: what the runners take: "program", "assembly", "model".
 
     Raises:
-        ProgramError: it cannot be read, or does not say what its inputs are.
+        ProgramError: it cannot be read or compiled, or does not say what its inputs are.
         UsageError: options that do not go with it.
     """
     from hostrt.fqir.container import is_fqir_file
 
     if len(paths) == 1 and is_fqir_file(paths[0]):
-        return _of_model(arguments, paths[0])
-    for flag in ("latched", "debug_vars", "engine"):
+        return _of_model(arguments, paths[0], compiles=bool(takes - {"model"}))
+    for flag in ("latched", "debug_vars", "engine", "cores"):
         if getattr(arguments, flag) is not None:
             raise UsageError(
                 f"--{flag.replace('_', '-')} is for FQIR models, and {paths[0]} is a program",
@@ -111,19 +126,36 @@ def _of_program(program: Program) -> Subject:
     )
 
 
-def _of_model(arguments: argparse.Namespace, path: str) -> Subject:
+def _of_model(arguments: argparse.Namespace, path: str, *, compiles: bool) -> Subject:
     from hostrt.fqir.load import load_model
     from hostrt.runner.fqir_io import io_of_model
 
     model = load_model(path)
     latched = [name for name in (arguments.latched or "").split(",") if name]
     io = io_of_model(model, arguments.iospec, latched)
+    compiled = _compile(arguments, model, io.iospec) if compiles else None
     return Subject(
         path=path,
         name=Path(path).stem,
         sha256=model.sha256,
-        chip="",
+        chip=compiled.program.chip if compiled else "",
         io=io,
+        program=compiled.program if compiled else None,
         model=model,
-        notes=io.notes,
+        compiled=compiled,
+        notes=(*io.notes, *(compiled.notes if compiled else ())),
+    )
+
+
+def _compile(arguments: argparse.Namespace, model: Model, iospec: IOSpec) -> Compiled:
+    from hostrt.fasmir.compile import compile_model
+    from hostrt.fqir.variables import choose_variables
+
+    named = [item for item in (arguments.debug_vars or "").split(",") if item]
+    return compile_model(
+        model,
+        chip=arguments.chip or DEFAULT_CHIP,
+        iospec=iospec,
+        cores=arguments.cores,
+        watch=choose_variables(model, named),
     )

@@ -43,6 +43,16 @@ def class_of(op: Op) -> str:
 
 
 @dataclass(slots=True)
+class _Share:
+    """One core's share of one frame."""
+
+    cycles: int = 0
+    events: Counter[str] = field(default_factory=Counter)
+    by_class: Counter[str] = field(default_factory=Counter)
+    by_thread: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
 class Account:
     """Sums over the frames of one run.
 
@@ -68,6 +78,9 @@ class Account:
     _by_thread: Counter[str] = field(default_factory=Counter)
     _events: dict[int, Counter[str]] = field(default_factory=dict)
     _threads: dict[int, dict[int, str]] = field(default_factory=dict)
+    _shares: dict[tuple[int, tuple[tuple[int, int, int], ...]], _Share] = field(
+        default_factory=dict
+    )
 
     def add(self, cost: FrameCost) -> None:
         """Take what one frame cost."""
@@ -76,11 +89,13 @@ class Account:
             busy = cost.busy_cycles[core]
             if not busy:
                 continue
-            events = self._count(core, executed)
-            total += events
-            self._events.setdefault(core, Counter()).update(events)
+            share = self._share(core, executed)
+            total += share.events
+            self._events.setdefault(core, Counter()).update(share.events)
             self._busy[core] += busy
-            self._by_class[_START] += busy - sum(item.cycles for item in executed)
+            self._by_class.update(share.by_class)
+            self._by_class[_START] += busy - share.cycles
+            self._by_thread.update(share.by_thread)
         self.cycles.append(cost.cycles)
         self.energy_j.append(self._energy(total, cost))
 
@@ -114,15 +129,20 @@ class Account:
             },
         }
 
-    def _count(self, core: int, executed: tuple[Executed, ...]) -> Counter[str]:
-        threads = self._threads_of(core)
-        total: Counter[str] = Counter()
-        for item in executed:
-            total.update(asdict(item.events))
-            if item.instruction is not None:
-                self._by_class[class_of(item.instruction.op)] += item.cycles
-            self._by_thread[threads.get(item.pc, f"core {core}")] += item.cycles
-        return total
+    def _share(self, core: int, executed: tuple[Executed, ...]) -> _Share:
+        """Add up one core's share of a frame; most frames of a model are alike."""
+        key = (core, tuple((item.pc, item.done, item.stopped) for item in executed))
+        if key not in self._shares:
+            threads = self._threads_of(core)
+            share = _Share()
+            for item in executed:
+                share.events.update(asdict(item.events))
+                share.cycles += item.cycles
+                if item.instruction is not None:
+                    share.by_class[class_of(item.instruction.op)] += item.cycles
+                share.by_thread[threads.get(item.pc, f"core {core}")] += item.cycles
+            self._shares[key] = share
+        return self._shares[key]
 
     def _threads_of(self, core: int) -> dict[int, str]:
         """Name the thread that each pc of a core belongs to: the entry last before it."""

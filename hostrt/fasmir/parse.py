@@ -119,9 +119,27 @@ class _Reader:
             raise self._fault(f"label {self._labels[0]!r} at the end", "an instruction after it")
         labels = self._place_labels()
         cores = tuple(self._build_core(core, labels) for core in self._cores)
+        self._check_places(cores)
         return Assembly(
             *self._head, cores, tuple(self._inputs), tuple(self._outputs), tuple(self._watched)
         )
+
+    def _check_places(self, cores: tuple[Core, ...]) -> None:
+        """Require that what begins somewhere begins at a label of its own core."""
+        by_number = {core.number: core for core in cores}
+        wanted = [(item.core, item.label, f"input {item.name!r}") for item in self._inputs]
+        for core in cores:
+            wanted += [(core.number, one.label, f"thread {one.name!r}") for one in core.threads]
+            numbers = [one.number for one in core.threads]
+            if len(set(numbers)) != len(numbers):
+                raise self._fault(f"a thread of core {core.number} twice", "each number once")
+        for number, label, what in wanted:
+            if number not in by_number or label not in by_number[number].labels:
+                raise self._fault(f"{what} at {label[:40]!r}", f"a label of core {number}")
+        for item in self._watched:
+            holder = by_number.get(item.core)
+            if holder is None or item.symbol not in {one.name for one in holder.symbols}:
+                raise self._fault(f"watched {item.symbol[:40]!r}", f"a vector of core {item.core}")
 
     # -- lines ----------------------------------------------------------------------------------
 

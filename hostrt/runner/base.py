@@ -62,7 +62,7 @@ class BaseRunner(ABC):
 
     Attributes:
         name: registered name of the runner.
-        takes: what it runs, "program" or "model".
+        takes: what it runs, "program", "assembly" or "model".
     """
 
     name = "base"

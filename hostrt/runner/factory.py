@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from hostrt.fasmir.assembly import Assembly
+    from hostrt.fasmir.compile import Compiled
     from hostrt.fqir.graph import Model
     from hostrt.program.model import Program
     from hostrt.runner.base import BaseRunner
@@ -24,19 +26,21 @@ def runner_names() -> list[str]:
 
 
 def takes(name: str) -> str:
-    """Tell what a runner runs: "program" or "model"."""
+    """Tell what a runner runs: "program", "assembly" or "model"."""
     return str(getattr(_maker(name), "takes", "program"))
 
 
 def Runner(  # noqa: N802 - reads and is documented as the class it stands for
-    name: str, program: Program | Model | str | Path = "LOOPBACK", **options: object
+    name: str,
+    program: Program | Model | Compiled | Assembly | str | Path = "LOOPBACK",
+    **options: object,
 ) -> BaseRunner:
     """Make the runner registered under `name`.
 
     Args:
-        name: "hw", "fqir", "dummy", or one that an installed package registers.
+        name: "hw", "fasmir", "fqir", "dummy", or one that an installed package registers.
         program: what it runs: a Program, a program file or `LOOPBACK`; for "fqir" a Model or a
-            `.pt` file.
+            `.pt` file; for "fasmir" any of these, or what the open compiler gave.
         options: what the runner takes, such as `board` and `chip` for "hw".
 
     Raises:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hostrt.errors import FrameError, ProgramUnsupported, UsageError
+from hostrt.errors import FrameError, ProgramUnsupported
 from hostrt.fqir.counts import measure_footprint
 from hostrt.fqir.executor import Executor
 from hostrt.fqir.graph import Model
 from hostrt.fqir.load import load_model
 from hostrt.fqir.overflow import overflow_risks
+from hostrt.fqir.variables import choose_variables
 from hostrt.fqir.work import estimate_work
 from hostrt.runner.base import BaseRunner
 from hostrt.runner.fqir_io import FqirIo, io_of_model
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, NDArray[np.signedinteger]]
 
-ALL = "all"
 _RISKS_SHOWN = 3
 _CHUNK_ELEMENTS = 1 << 22
 """Input elements run at a time, so that memory does not grow with the number of frames."""
@@ -164,21 +163,11 @@ class FqirRunner(BaseRunner):
 
     def _choose(self, debug_vars: Sequence[str] | str) -> tuple[str, ...]:
         """Watch variables; they are recorded in graph order, whatever order they are named in."""
-        named = {debug_vars} if isinstance(debug_vars, str) else set(debug_vars)
-        if not named:
-            return ()
-        known = [tensor.name for node in self.model.arith.walk() for tensor in node.outputs]
-        names = [name for name in dict.fromkeys(known) if ALL in named or name in named]
-        for name in sorted(named - {ALL, *names}):
-            close = get_close_matches(name, known, 3, 0.4)
-            raise UsageError(
-                f"no internal variable {name!r} in {self.model.path or 'the model'}",
-                hint=f"did you mean {', '.join(close)}?"
-                if close
-                else "hostrt inspect --text lists them",
-            )
-        self.executor.watch(names)
-        return tuple(names)
+        named = (debug_vars,) if isinstance(debug_vars, str) else debug_vars
+        names = choose_variables(self.model, named)
+        if names:
+            self.executor.watch(names)
+        return names
 
     def _pieces(self, frames: Frames) -> list[tuple[int, int]]:
         per_frame = sum(port.spec.length for port in self.plan.inputs.values())

@@ -36,6 +36,7 @@ class RunMetrics:
         duration_s: time that the run took on the host's clock, None when not measured.
         work: what one frame costs by count ("macs", "operations", "parameter_bytes"); empty when
             the runner cannot tell.
+        simulation: where a simulator's cycles and energy went, as plain values; else empty.
     """
 
     n_frames: int
@@ -46,6 +47,7 @@ class RunMetrics:
     pll_vco_hz: float | None = None
     duration_s: float | None = None
     work: Mapping[str, float] = field(default_factory=dict)
+    simulation: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for clock, values in self.latencies_s.items():

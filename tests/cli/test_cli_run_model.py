@@ -90,16 +90,16 @@ def test_latched_inputs_are_named_or_come_from_the_specification(hostrt: Any) ->
 
 
 def test_what_a_runner_cannot_run_is_said_before_anything_runs(hostrt: Any) -> None:
-    done = hostrt("run", MODELS / "gru2/model.pt", "--runners", "fqir,hw", "--board", "sim")
-    assert done.code == 3
-    assert "is a model" in done.err
-    assert "compiled programs" in done.err
-    assert "output" not in done.out
     done = hostrt("run", "LOOPBACK", "--runners", "hw,fqir", "--board", "sim")
     assert done.code == 3
     assert "is a compiled program" in done.err
+    assert "output" not in done.out
     done = hostrt("run", "LOOPBACK", "--board", "sim", "--debug-vars", "all")
     assert done.code == 2
+    done = hostrt("run", MODELS / "opzoo/model.pt", "--runners", "fqir,hw", "--board", "sim")
+    assert done.code == 3
+    assert "24 bits" in done.err
+    assert "output" not in done.out
 
 
 def test_a_damaged_or_hostile_model_is_one_line(hostrt: Any) -> None:

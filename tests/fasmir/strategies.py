@@ -86,6 +86,8 @@ def assemblies(draw: st.DrawFn) -> Assembly:
         for name in pool[: draw(st.integers(0, 2))]
     )
     cores = []
+    entries: list[tuple[int, str]] = []
+    vectors: list[tuple[int, str]] = []
     labels: dict[str, int] = {}
     plans = []
     for number in numbers:
@@ -104,10 +106,13 @@ def assemblies(draw: st.DrawFn) -> Assembly:
         sizes = draw(st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 2)))
         syms = tuple(draw(symbols(pool[i])) for i in range(sizes[0]))
         tabs = tuple(draw(tables(pool[i])) for i in range(sizes[1]))
+        own = [label for place in places for label in place]
         threads = tuple(
-            Thread(i, pool[i], pool[-1], draw(st.integers(1, 31)), draw(st.integers(0, 31)))
-            for i in range(sizes[2])
+            Thread(i, pool[i], own[i % len(own)], draw(st.integers(1, 31)), 31 - i)
+            for i in range(sizes[2] if own else 0)
         )
+        entries += [(number, label) for label in own]
+        vectors += [(number, item.name) for item in syms]
         names = {
             Space.DATA: {item.name: item.address for item in syms},
             Space.TABLE: {item.name: item.address for item in tabs},
@@ -124,9 +129,9 @@ def assemblies(draw: st.DrawFn) -> Assembly:
         draw(NAMES),
         "spu001",
         tuple(cores),
-        tuple(Input(name, 0, pool[0], 3) for name in pool[5 : draw(st.integers(5, 7))]),
+        tuple(Input(label, core, label, 3) for core, label in entries[:2]),
         outputs,
-        tuple(Watched(name, 0, pool[1], (2, 3)) for name in pool[7 : draw(st.integers(7, 8))]),
+        tuple(Watched(name, core, name, (2, 3)) for core, name in vectors[:2]),
     )
 
 

@@ -92,6 +92,8 @@ def test_text_by_hand_is_understood() -> None:
         ("    HALT\n", "    HALT\n.core 0\n", 21, "1..255"),
         ("    HALT\n", '    HALT "\n', 20, '"'),
         (".thread 3", ".thread 64", 14, "64"),
+        ("main label=start", "main label=end", 20, "thread 'main' at 'end'"),
+        ("core=0 label=start", "core=1 label=start", 20, "input 'x' at 'start'"),
         ("x i16[4] @0", "w i16[4] @0", 8, "twice"),
     ],
 )
