@@ -88,6 +88,21 @@ def test_where_nothing_can_be_kept_nothing_fails(
     assert vm_store.load("a") is None
 
 
+def test_a_system_without_folders_is_one_where_nothing_can_be_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_folder() -> str:
+        raise FileNotFoundError(2, "no usable temporary directory")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(tempfile, "gettempdir", no_folder)
+
+    vm_store.save("a", CODE)
+
+    assert vm_store.load("a") is None
+
+
 def test_a_relative_cache_folder_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,5 +67,9 @@ def _folders() -> list[Path]:
     chosen, home = os.environ.get("XDG_CACHE_HOME", ""), os.environ.get("HOME", "")
     # the XDG specification says that a relative path there is to be ignored
     base = chosen if chosen.startswith("/") else f"{home}/.cache" if home else ""
-    temporary = Path(tempfile.gettempdir()) / f"hostrt-{os.geteuid()}"
-    return [Path(base) / "hostrt", temporary] if base else [temporary]
+    folders = [Path(base) / "hostrt"] if base else []
+    try:
+        folders.append(Path(tempfile.gettempdir()) / f"hostrt-{os.geteuid()}")
+    except OSError:
+        logger.debug("there is no folder for temporary files")
+    return folders
