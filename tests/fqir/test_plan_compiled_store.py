@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hostrt.errors import ProgramUnsupported
 from hostrt.fqir.plan import vm_store
 
 if TYPE_CHECKING:
@@ -142,3 +143,19 @@ def test_the_machine_is_compiled_once_and_then_taken_from_the_cache(data: Path) 
     ]
 
     assert said == ["1 (2, 12)\n", "0 (2, 12)\n"]
+
+
+def test_a_compiler_that_does_not_work_leaves_models_to_other_engines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vm_machine = pytest.importorskip(
+        "hostrt.fqir.plan.vm_machine", reason="the extra `compiled` is not installed"
+    )
+
+    def no_target() -> None:
+        raise RuntimeError("no target for this processor")
+
+    monkeypatch.setattr(vm_machine, "_target", no_target)
+
+    with pytest.raises(ProgramUnsupported, match="no target for this processor"):
+        vm_machine.machine.__wrapped__()
