@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from hostrt.program.model import Program
 
 _TRIES = 5
+_SLACK_WORDS = 64
+"""Words that are left free on core 0 when weights are taken away from it: shares are rounded."""
 _SMALL_WORDS = 512
 """Weights of fewer words stay on core 0 unless room is short: the way to other cores costs."""
 
@@ -97,6 +99,7 @@ def compile_model(
     iospec: IOSpec | None = None,
     latched: Sequence[str] = (),
     cores: int | None = None,
+    shares: Shares | None = None,
     watch: Sequence[str] = (),
     name: str = "",
 ) -> Compiled:
@@ -110,6 +113,7 @@ def compile_model(
         iospec: its I/O specification; None infers one.
         latched: inputs that keep their value, for an inferred specification.
         cores: cores that share products with constant weights; None takes as few as hold them.
+        shares: how they share them, for those who know better.
         watch: names of tensors that are kept in DM until the next frame, for simulators.
         name: of the program; by default that of the model's file.
 
@@ -127,7 +131,7 @@ def compile_model(
     plan = _needed(compile_plan(model, watch=watch))
     inputs, outputs = ports_of(model, plan, spec)
     job = _Job(name or PurePath(model.path).stem or "model", plan, inputs, outputs, geometry)
-    attempt = _divide(job, cores)
+    attempt = _divide(job, cores) if shares is None else _attempt(job, shares)
     require_fit(job.name, geometry, attempt.needs, attempt.executed)
     assembly = _assembly(job, attempt, target.name)
     done = completed(spec, assembly)
@@ -145,7 +149,7 @@ def _hashes(model: Model) -> dict[str, str]:
 def _notes(attempt: _Attempt, cores: int | None) -> tuple[str, ...]:
     used = sum(len(one.draft.lines) > 0 for one in attempt.cores)
     if cores is not None and used < cores:
-        return (f"{used} of {cores} cores are used: no product is large enough to be shared",)
+        return (f"{used} of {cores} cores are used: more of them would not be faster",)
     if cores is None and used > 1:
         return (f"one core does not hold the weights: {used} cores share them",)
     return ()
@@ -170,32 +174,45 @@ def _needed(plan: Plan) -> Plan:
 
 def _divide(job: _Job, cores: int | None) -> _Attempt:
     """Find how many cores it takes and what each of them does."""
+    if cores == 1:
+        return _attempt(job, Shares())
     if cores is not None:
-        return _fitted(job, cores, _attempt(job, Shares((1 / cores,) * cores)))
+        return _divided(job, cores)
     whole = _attempt(job, Shares())
     if _fits(job, whole) or not whole.divisible or _other_excess(job, whole):
         return whole
     best = whole
     for count in range(2, job.chip.n_cores + 1):
-        for least in (_SMALL_WORDS, 0):
-            even = _attempt(job, Shares((1 / count,) * count, least))
-            best = _fitted(job, count, even, least)
-            if _fits(job, best):
-                return best
+        best = _divided(job, count)
+        if _fits(job, best):
+            break
     return best
 
 
-def _fitted(job: _Job, count: int, attempt: _Attempt, least: int = 0) -> _Attempt:
+def _divided(job: _Job, count: int) -> _Attempt:
+    """Spread the work over so many cores: as fast as possible, or else so that it fits."""
+    parts = (1 / count,) * count
+    attempt = _attempt(job, Shares(parts, even=True))
+    if _fits(job, attempt):
+        return attempt
+    for least in (_SMALL_WORDS, 0):
+        attempt = _fitted(job, parts, least)
+        if _fits(job, attempt):
+            break
+    return attempt
+
+
+def _fitted(job: _Job, parts: tuple[float, ...], least: int) -> _Attempt:
     """Take weights away from core 0, which does everything else too, until all fit."""
-    capacity = Capacity.of(job.chip).data
-    share = 1 / count
+    capacity, count, share = Capacity.of(job.chip).data, len(parts), parts[0]
+    attempt = _attempt(job, Shares(parts, least_words=least))
     for _ in range(_TRIES):
         excess = attempt.needs[0].data - capacity
-        if excess <= 0 or count == 1 or share <= 0 or not attempt.divisible:
+        if excess <= 0 or share <= 0 or not attempt.divisible:
             break
-        share = max(share - (excess + 64) / attempt.divisible, 0.0)
+        share = max(share - (excess + _SLACK_WORDS) / attempt.divisible, 0.0)
         rest = (1 - share) / (count - 1)
-        attempt = _attempt(job, Shares((share, *(rest,) * (count - 1)), least))
+        attempt = _attempt(job, Shares((share, *(rest,) * (count - 1)), least_words=least))
     return attempt
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from firmware_protocol.iospec import PACKED_PRECISIONS, IOSpec
 from firmware_protocol.open_isa_ops import Type
 from hostrt.errors import ProgramUnsupported
+from hostrt.fasmir.lower_cores import MOST_SIGNALS
 from hostrt.fasmir.lower_frame import Port
 from hostrt.fqir.plan import ranges
 from hostrt.fqir.spelling import spell_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
 
     from firmware_protocol.iospec import Vector
     from hostrt.fasmir.assembly import Assembly
@@ -55,6 +56,13 @@ def ports_of(model: Model, plan: Plan, spec: IOSpec) -> tuple[tuple[Port, ...], 
             )
         outputs.append(Port(vector.varname, value, _KINDS[vector.precision]))
     _check_sequences(spec)
+    leading = sum(not port.latched for port in inputs)
+    if leading > MOST_SIGNALS:
+        raise ProgramUnsupported(
+            f"{leading} inputs start a frame together, expected {MOST_SIGNALS} or fewer: a thread "
+            "waits for no more signals",
+            hint="join inputs into longer vectors",
+        )
     return tuple(inputs), tuple(outputs)
 
 
@@ -122,7 +130,3 @@ def _sized(vector: Vector, n_words: int) -> Vector:
     padded = n_words * 64 // vector.precision
     return replace(vector, padded_length=padded, length_64b_words=n_words)
 
-
-def names_of(ports: Iterable[Port]) -> Sequence[str]:
-    """Give the names of messages."""
-    return [port.name for port in ports]

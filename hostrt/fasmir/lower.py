@@ -78,8 +78,12 @@ class Lowering:
     # ------------------------------------------------------------------ places
 
     def view(self, number: int) -> View:
-        """Give where a value is, row-major, its elements beside each other."""
+        """Give where a value is, row-major, its elements beside each other.
+
+        What other cores are still working on is waited for.
+        """
         if number in self.views:
+            self.settle(self.views[number])
             return self.views[number]
         content = self.plan.values[number].constant
         if content is not None:
@@ -96,6 +100,11 @@ class Lowering:
                 start += row.length
             self.keep_copy(rows, known)
         return known
+
+    def settle(self, view: View) -> None:
+        """Wait for a vector if other cores are still working on it."""
+        if self.team.awaits(view):
+            self.team.join()
 
     def bind(self, number: int, view: View) -> None:
         """Say where a value is."""

@@ -64,6 +64,7 @@ def _lowest(view: View, way: int) -> View:
 
 def lower_loop(low: Lowering, one: Loop) -> None:
     """Iterations: a hardware loop, or one after the other where there is no register for it."""
+    low.team.join()
     if low.depth >= LOOPS or one.count == 1 or not _counts(low, one):
         _unrolled(low, one)
     else:
@@ -159,6 +160,7 @@ def _unrolled(low: Lowering, one: Loop) -> None:
 def lower_branch(low: Lowering, one: Branch) -> None:
     """One of two blocks; what they give is put in the same place."""
     draft = low.draft
+    low.team.join()
     condition = low.aligned(low.view(one.condition).part(0, 1))
     outs = [low.target(item.out) for item in one.merged]
     name = low.name(one.merged[0].out)
@@ -179,6 +181,7 @@ def _side(
     low.block(block)
     for end, out in zip(ends, outs, strict=True):
         copy(low.draft, low.view(end), out)
+    low.team.join()
     low.close_block()
     low.draft.close_block(start)
 

@@ -1,10 +1,10 @@
 """Products with constant weights, on one core or with their rows spread over several.
 
-Core 0 sends the vector to the others, computes its own rows and halts. Each of the others computes
-its rows and sends them back; every answer starts a thread on core 0 that puts them where they
-belong. One answer: that thread goes on with the program. Several: each signals a thread that goes
-on when the last has arrived. Only data memory outlives a thread, so this is never done inside
-hardware loops, whose registers would be lost.
+Core 0 sends the vector to the others and computes its own rows. Each of the others computes its
+rows and sends them back. When a result is needed, core 0 halts; every answer then starts a thread
+that puts it where it belongs. One answer: that thread goes on with the program. Several: each
+signals a thread that goes on when the last has arrived. Only data memory outlives a thread, so this
+is never done inside hardware loops, whose registers would be lost.
 """
 
 from __future__ import annotations
@@ -14,10 +14,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from firmware_protocol.open_isa import LINK_CYCLES, LINK_WORDS, QUEUE_LENGTH, THREAD_START_CYCLES
 from firmware_protocol.open_isa_ops import Op
 from hostrt.errors import ProgramUnsupported
 from hostrt.fasmir.assembly import Role
-from hostrt.fasmir.lower_draft import MOST, Draft, Label, Place, ThreadDraft, ThreadUse, View, type_for
+from hostrt.fasmir.lower_draft import (
+    MOST,
+    Draft,
+    Label,
+    Place,
+    ThreadDraft,
+    ThreadUse,
+    View,
+    type_for,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -28,8 +38,15 @@ if TYPE_CHECKING:
     from hostrt.fasmir.lower_draft import Field
     from hostrt.fasmir.lower_vectors import End
 
-_MOST_POSTED = 4096
-"""Words of messages between cores that can wait on one."""
+MOST_SIGNALS = 31
+"""Signals that a thread can wait for."""
+
+_POST, _RECV, _SIGNAL, _HALT = 3, 2, 2, 1
+"""Cycles of these instructions, those for each word not included."""
+_WAY = LINK_CYCLES + THREAD_START_CYCLES + _RECV + _POST + LINK_CYCLES
+"""Cycles that another core is behind: the way to it, and back."""
+_RETURN = THREAD_START_CYCLES + _RECV + _SIGNAL + _HALT
+"""Cycles that core 0 spends on an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,34 +92,91 @@ class Weights:
             return type_for(0, 0)
         return type_for(int(self.matrix.min()), int(self.matrix.max()))
 
-    @property
-    def n_words(self) -> int:
-        """DM words of all rows."""
-        n, k = self.matrix.shape
-        return int(n) * -(-int(k) // self.type.lanes)
-
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """How work is divided.
+    """How the rows of products are divided.
 
     Attributes:
         parts: share of each core, adding up to 1; core 0 runs everything else too.
+        even: divide so that all cores are done at the same time, the way to them included, over as
+            many as makes it fastest. `parts` then only says how many there are.
         least_words: weights of fewer words stay on core 0.
     """
 
     parts: tuple[float, ...] = (1.0,)
+    even: bool = False
     least_words: int = 0
 
-    def ranges(self, n: int, lanes: int) -> list[tuple[int, int]]:
+    def ranges(self, work: Work) -> list[tuple[int, int]]:
         """Give first row and row after the last, per core; whole words of results."""
-        units, found, start, total = -(-n // lanes), [], 0, 0.0
-        for share in self.parts:
+        if not self.even:
+            return work.ranges(self.parts)
+        best, least = work.ranges((1.0,)), work.n * work.row
+        for count in range(2, len(self.parts) + 1):
+            ranges = work.ranges(work.even_parts(count))
+            cycles = work.cycles(ranges)
+            if cycles < least:
+                best, least = ranges, cycles
+        return best
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A product, as far as its division is concerned.
+
+    Attributes:
+        n: rows.
+        row: words of weights, and so cycles, of a row.
+        lanes: results in a word.
+        sent: words of the vector.
+    """
+
+    n: int
+    row: int
+    lanes: int
+    sent: int
+
+    def ranges(self, parts: tuple[float, ...]) -> list[tuple[int, int]]:
+        """Divide the rows by shares."""
+        units, found, start, total = -(-self.n // self.lanes), [], 0, 0.0
+        for share in parts:
             total += share
-            stop = min(round(units * total) * lanes, n)
-            found.append((start, max(stop, start)))
-            start = found[-1][1]
+            stop = max(min(round(units * total) * self.lanes, self.n), start)
+            found.append((start, stop))
+            start = stop
+        found[-1] = (found[-1][0], self.n)
         return found
+
+    def even_parts(self, count: int) -> tuple[float, ...]:
+        """Give the shares with which all of `count` cores are done at the same time."""
+        behind = _WAY + self.sent + self.n / (self.lanes * count)
+        other = max(1 - behind / max(self.n * self.row, 1), 0.0) / count
+        return (1 - other * (count - 1), *(other,) * (count - 1))
+
+    def cycles(self, ranges: list[tuple[int, int]]) -> float:
+        """Estimate how long core 0 is busy with it or waits for it."""
+        sizes = [stop - start for start, stop in ranges]
+        others = [size for size in sizes[1:] if size]
+        posts = len(others) * (_POST + self.sent)
+        back = [-(-size // self.lanes) for size in others]
+        own = posts + sizes[0] * self.row
+        away = max((size * self.row + words for size, words in zip(others, back, strict=True)), default=0)
+        slowest = max(own, posts + _WAY + self.sent + away)
+        return slowest + sum(_RETURN + words for words in back) + THREAD_START_CYCLES
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A message that another core is going to send: where its thread begins, where it goes."""
+
+    label: str
+    core: int
+    target: View
+
+    @property
+    def n_words(self) -> int:
+        return -(-self.target.length // self.target.type.lanes)
 
 
 @dataclass(eq=False)
@@ -120,26 +194,77 @@ class Team:
     divisible: dict[Hashable, int] = field(default_factory=dict)
     _placed: dict[Hashable, Rows] = field(default_factory=dict)
     _kept: list[Int64s] = field(default_factory=list)
+    _answers: list[_Answer] = field(default_factory=list)
+    _posted: int = 0
 
     def rows(self, core: int, weights: Weights, start: int, stop: int) -> Rows:
         """Put some rows of a matrix into a core's memory, if they are not there already."""
         key = (core, weights.key, start, stop)
         if key not in self._placed:
-            self._kept.append(weights.matrix)
+            self._kept.append(weights.matrix)  # so that an id in the key stays its own
             self._placed[key] = _lay_out(self.drafts[core], weights, start, stop)
         return self._placed[key]
 
-    def divide(self, weights: Weights, lanes: int) -> list[tuple[int, int]] | None:
+    def divide(self, weights: Weights, x: View, z: View) -> list[tuple[int, int]] | None:
         """Give the rows of each core, None when core 0 does it alone."""
         n, k = weights.matrix.shape
-        self.divisible[weights.key] = weights.n_words
-        ranges = self.shares.ranges(n, lanes)
-        others = ranges[1:]
-        if weights.n_words < self.shares.least_words or -(-k // lanes) > _MOST_POSTED:
+        row = -(-k // weights.type.lanes)
+        n_words = n * row
+        self.divisible[weights.key] = n_words
+        if n_words < self.shares.least_words or len(self.drafts) == 1:
             return None
-        if all(start == stop for start, stop in others):
+        sent = _words(x)
+        ranges = self.shares.ranges(Work(n, row, z.type.lanes, sent))
+        answers = sum(-(-(stop - start) // z.type.lanes) for start, stop in ranges[1:])
+        # the most that may wait on one core, if nothing else does
+        if not answers or max(sent, answers) > LINK_WORDS:
             return None
         return ranges
+
+    def expect(self, answer: _Answer) -> None:
+        """Note that an answer is under way."""
+        self._answers.append(answer)
+
+    def make_room(self, sent: int, targets: list[View]) -> None:
+        """Wait for what is under way if it and what follows are too much to wait on one core."""
+        back = sum(answer.n_words for answer in self._answers)
+        back += sum(-(-target.length // target.type.lanes) for target in targets)
+        count = len(self._answers) + len(targets)
+        if max(self._posted + sent, back) > LINK_WORDS or count > min(MOST_SIGNALS, QUEUE_LENGTH):
+            self.join()
+        self._posted += sent
+
+    def awaits(self, view: View) -> bool:
+        """Tell whether a vector, or a part of it, is still under way."""
+        return any(answer.target.buffer is view.buffer for answer in self._answers)
+
+    def join(self) -> None:
+        """End the thread; the last answer that is under way continues the program."""
+        answers, self._answers, self._posted = self._answers, [], 0
+        if not answers:
+            return
+        main = self.drafts[0]
+        name = answers[-1].target.buffer.name
+        main.emit(Op.HALT)
+        region = len(main.lines)
+        thread = ThreadUse(main.names.take(f"{name}.join")) if len(answers) > 1 else None
+        for answer in answers:
+            main.mark(answer.label)
+            main.comment = f"{answer.target.buffer.name} from core {answer.core}"
+            main.emit(Op.RECV, n=answer.n_words, a=answer.target.place)
+            if thread is not None:
+                main.emit(Op.SIGNAL, b=thread)
+                main.emit(Op.HALT)
+        main.close_region(region)
+        if thread is not None:
+            label = main.label(f"{name}.joined")
+            main.mark(label)
+            main.threads.append(ThreadDraft(thread.name, label, len(answers)))
+
+
+def _words(x: View) -> int:
+    """Give the words that hold a vector, those included that it only begins or ends in."""
+    return -(-(x.lane + x.length) // x.type.lanes)
 
 
 def _lay_out(draft: Draft, weights: Weights, start: int, stop: int) -> Rows:
@@ -188,12 +313,12 @@ def product(
         return
     ranges = None
     if once and not low.depth and (init is None or init.buffer.role is Role.CONSTANT):
-        ranges = low.team.divide(rows, z.type.lanes)
+        ranges = low.team.divide(rows, x, z)
     if ranges is None:
         whole = low.team.rows(0, rows, 0, len(rows.matrix))
         matvec(low.draft, whole, x, z, init, end)
     else:
-        _divided(low.team, ranges, rows, (x, z, init), end)
+        _Division(low.team, rows, x, z, init, end).spread(ranges)
 
 
 def matvec(draft: Draft, rows: Rows, x: View, z: View, init: View | None, end: End) -> None:
@@ -220,83 +345,64 @@ def matvec(draft: Draft, rows: Rows, x: View, z: View, init: View | None, end: E
     )
 
 
-def _divided(
-    team: Team,
-    ranges: list[tuple[int, int]],
-    weights: Weights,
-    vectors: tuple[View, View, View | None],
-    end: End,
-) -> None:
-    x, z, init = vectors
-    main, name = team.drafts[0], z.buffer.name
-    n_words = -(-(x.lane + x.length) // x.type.lanes)
-    answers = []
-    for core, (start, stop) in enumerate(ranges):
-        if core and start < stop:
+@dataclass(frozen=True, slots=True)
+class _Division:
+    """A product that several cores work on; see `product`."""
+
+    team: Team
+    weights: Weights
+    x: View
+    z: View
+    init: View | None
+    end: End
+
+    def spread(self, ranges: list[tuple[int, int]]) -> None:
+        """Send the vector out and compute what is core 0's."""
+        team, main = self.team, self.team.drafts[0]
+        others = [
+            (core, start, stop)
+            for core, (start, stop) in enumerate(ranges)
+            if core and start < stop
+        ]
+        targets = [self.z.part(start, stop - start) for _, start, stop in others]
+        team.make_room(_words(self.x), targets)
+        for (core, start, stop), target in zip(others, targets, strict=True):
+            name = self.z.buffer.name
             entry, answer = main.label(f"{name}.core{core}"), main.label(f"{name}.part{core}")
-            answers.append((answer, start, stop))
-            main.emit(Op.POST, n=n_words, a=x.place, b=Label(entry), core=core)
-            _remote(team, core, (start, stop), weights, vectors, end, (entry, answer))
-    start, stop = ranges[0]
-    if start < stop:
-        rows = team.rows(0, weights, start, stop)
-        own = _part(team, 0, init, start, stop)
-        matvec(main, rows, x, z.part(start, stop - start), own, end)
-    main.emit(Op.HALT)
-    region = len(main.lines)
-    thread = ThreadUse(main.names.take(f"{name}.join")) if len(answers) > 1 else None
-    for answer, start, stop in answers:
-        main.mark(answer)
-        count = -(-(stop - start) // z.type.lanes)
-        main.emit(Op.RECV, n=count, a=z.part(start, stop - start).place)
-        if thread is not None:
-            main.emit(Op.SIGNAL, b=thread)
-            main.emit(Op.HALT)
-    main.close_region(region)
-    if thread is not None:
-        label = main.label(f"{name}.joined")
-        main.mark(label)
-        main.threads.append(ThreadDraft(thread.name, label, len(answers)))
+            main.emit(Op.POST, n=_words(self.x), a=self.x.place, b=Label(entry), core=core)
+            self._remote(core, (start, stop), entry, answer)
+            team.expect(_Answer(answer, core, target))
+        start, stop = ranges[0]
+        if start < stop:
+            rows = team.rows(0, self.weights, start, stop)
+            own = self.z.part(start, stop - start)
+            matvec(main, rows, self.x, own, self._init_of(0, start, stop), self.end)
 
+    def _init_of(self, core: int, start: int, stop: int) -> View | None:
+        """Give what some rows begin with, in a core's own memory."""
+        if self.init is None or self.init.buffer.initial is None:
+            return None
+        first = self.init.start + start
+        content = self.init.buffer.initial[first : first + stop - start]
+        buffer = self.team.drafts[core].buffer(
+            self.init.buffer.name, self.init.type, stop - start, Role.CONSTANT, initial=content
+        )
+        return View(buffer, 0, stop - start)
 
-def _part(team: Team, core: int, init: View | None, start: int, stop: int) -> View | None:
-    """Give some of a constant vector, in a core's own memory."""
-    if init is None or init.buffer.initial is None:
-        return None
-    content = init.buffer.initial[init.start + start : init.start + stop]
-    if core == 0 and (start, stop) == (0, init.length):
-        return init
-    draft = team.drafts[core]
-    buffer = draft.buffer(
-        init.buffer.name, init.type, stop - start, Role.CONSTANT, initial=content
-    )
-    return View(buffer, 0, stop - start)
-
-
-def _remote(
-    team: Team,
-    core: int,
-    span: tuple[int, int],
-    weights: Weights,
-    vectors: tuple[View, View, View | None],
-    end: End,
-    labels: tuple[str, str],
-) -> None:
-    """Make the thread of another core: take the vector, compute some rows, send them back."""
-    x, z, init = vectors
-    draft, (start, stop), (entry, answer) = team.drafts[core], span, labels
-    n_words = -(-(x.lane + x.length) // x.type.lanes)
-    draft.mark(entry)
-    taken = draft.view(x.buffer.name, x.type, n_words * x.type.lanes)
-    whole = (stop - start) % z.type.lanes == 0
-    # lanes behind the last row travel too: they are zeros that nobody overwrites
-    part = draft.view(
-        z.buffer.name, z.type, stop - start, Role.TEMPORARY if whole else Role.STATE
-    )
-    draft.comment = f"rows {start} to {stop - 1} of {z.buffer.name}"
-    draft.emit(Op.RECV, n=n_words, a=taken.place)
-    rows = team.rows(core, weights, start, stop)
-    own = _part(team, core, init, start, stop)
-    matvec(draft, rows, taken.part(x.lane, x.length), part, own, end)
-    draft.emit(Op.POST, n=part.buffer.n_words, a=part.place, b=Label(answer), core=0)
-    draft.emit(Op.HALT)
+    def _remote(self, core: int, span: tuple[int, int], entry: str, answer: str) -> None:
+        """Make the thread of another core: take the vector, compute some rows, send them back."""
+        draft, (start, stop) = self.team.drafts[core], span
+        x, z, n_words = self.x, self.z, _words(self.x)
+        draft.mark(entry)
+        taken = draft.view(x.buffer.name, x.type, n_words * x.type.lanes)
+        whole = (stop - start) % z.type.lanes == 0
+        # lanes behind the last row travel too: they are zeros that nobody overwrites
+        role = Role.TEMPORARY if whole else Role.STATE
+        part = draft.view(z.buffer.name, z.type, stop - start, role)
+        draft.comment = f"rows {start} to {stop - 1} of {z.buffer.name}"
+        draft.emit(Op.RECV, n=n_words, a=taken.place)
+        rows = self.team.rows(core, self.weights, start, stop)
+        seen = taken.part(x.lane, x.length)
+        matvec(draft, rows, seen, part, self._init_of(core, start, stop), self.end)
+        draft.emit(Op.POST, n=part.buffer.n_words, a=part.place, b=Label(answer), core=0)
+        draft.emit(Op.HALT)

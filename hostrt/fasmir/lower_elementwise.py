@@ -89,6 +89,7 @@ def clamp(low: Lowering, z: View, ending: Finish) -> None:
     """Apply the limits that are left."""
     for op, limit in ((Op.MAX, ending.low), (Op.MIN, ending.high)):
         if limit is not None:
+            low.settle(z)
             vector(low.draft, op, z, number_or_constant(low, limit), z)
 
 

@@ -67,7 +67,8 @@ def lower_frame(low: Lowering, inputs: Sequence[Port], outputs: Sequence[Port]) 
         copy(low.draft, low.view(value), watched[name])
     low.draft.comment = "state of the next frame" if states else ""
     copy_all(low, [(low.view(state.next), place) for state, place in states])
-    low.draft.comment = ""
+    low.team.join()
+    low.draft.comment = "the frame ends"
     low.draft.emit(Op.HALT)
     return Frame(labels, n_words, out_words, watched)
 
