@@ -105,9 +105,7 @@ def _share(draft: Draft, uses: Uses, base: int) -> int:
         The address after all of them.
     """
     waiting: list[Buffer] = [
-        buffer
-        for buffer in draft.buffers
-        if buffer.role is Role.TEMPORARY and buffer in uses.of
+        buffer for buffer in draft.buffers if buffer.role is Role.TEMPORARY and buffer in uses.of
     ]
     # big ones first: small ones then find room in the gaps
     waiting.sort(key=lambda buffer: -buffer.n_words)

@@ -2,7 +2,7 @@
 
 Instructions are complete: addresses, program counters and numbers are resolved. What a field was
 made from is kept beside it as a `Reference`, so that text can show `a=gate+3` instead of `a=1207`;
-a reference and its field always say the same (`check_assembly`).
+a reference and its field always say the same.
 
 Names: symbols, tables and threads are unique in their core, labels in the whole assembly (POST
 names one of another core), inputs and outputs in the program.

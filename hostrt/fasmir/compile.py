@@ -15,9 +15,10 @@ from hostrt.fasmir.image import program_of
 from hostrt.fasmir.layout import Capacity, format_needs, geometry_of, require_fit
 from hostrt.fasmir.layout_assembly import assemble_cores
 from hostrt.fasmir.lower import Lowering
-from hostrt.fasmir.lower_cores import Shares, Team
+from hostrt.fasmir.lower_cores import Team
 from hostrt.fasmir.lower_draft import Draft, Names
 from hostrt.fasmir.lower_frame import lower_frame
+from hostrt.fasmir.lower_shares import Shares
 from hostrt.fasmir.lower_types import Kinds
 from hostrt.fqir.iospec import infer_iospec
 from hostrt.fqir.plan.ir import operands
@@ -137,9 +138,7 @@ def compile_model(
     done = completed(spec, assembly)
     source = ProgramSource(model.path or job.name, "compiled", _hashes(model))
     notes = _notes(attempt, cores)
-    return Compiled(
-        assembly, program_of(assembly, done, source=source), done, attempt.needs, notes
-    )
+    return Compiled(assembly, program_of(assembly, done, source=source), done, attempt.needs, notes)
 
 
 def _hashes(model: Model) -> dict[str, str]:

@@ -129,4 +129,3 @@ def completed(spec: IOSpec, assembly: Assembly) -> IOSpec:
 def _sized(vector: Vector, n_words: int) -> Vector:
     padded = n_words * 64 // vector.precision
     return replace(vector, padded_length=padded, length_64b_words=n_words)
-

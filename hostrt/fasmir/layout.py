@@ -56,7 +56,9 @@ class Capacity:
 
 def format_needs(needs: Sequence[Needs], capacity: Capacity) -> str:
     """Make a table of what each core needs, in words, and holds."""
-    rows = [("", "weights", "state", "temporaries", "data", "tables", "instructions", "threads")]
+    rows: list[tuple[str, ...]] = [
+        ("", "weights", "state", "temporaries", "data", "tables", "instructions", "threads")
+    ]
     for one in needs:
         parts = (one.constants, one.state, one.temporaries, one.data)
         rest = (one.tables, one.instructions, one.threads)
@@ -74,9 +76,7 @@ def format_needs(needs: Sequence[Needs], capacity: Capacity) -> str:
     )
 
 
-def require_fit(
-    name: str, chip: BankGeometry, needs: Sequence[Needs], executed: int
-) -> None:
+def require_fit(name: str, chip: BankGeometry, needs: Sequence[Needs], executed: int) -> None:
     """Refuse a program that is too large for a chip.
 
     Args:

@@ -22,9 +22,7 @@ _MOST_STEP = 0x7FFF
 _MOST_REACH = MOST - 8
 
 
-def loop_move(
-    draft: Draft, reg: int, x: View, z: View, steps: tuple[int, int], count: int
-) -> None:
+def loop_move(draft: Draft, reg: int, x: View, z: View, steps: tuple[int, int], count: int) -> None:
     """Move the elements of x to z, in every iteration so many elements further.
 
     Args:

@@ -173,8 +173,8 @@ def _weights(low: Lowering, one: Conv, piece: _Piece) -> Rows | Weights:
     stop = piece.column + piece.view.length
     if content is not None:
         by_time = content.transpose(0, 3, 2, 1).reshape(len(content), -1)
-        key = (id(content), "by time", piece.column, stop)
-        return Weights(by_time[:, piece.column : stop], name, key)
+        columns = (id(content), "by time", piece.column, stop)
+        return Weights(by_time[:, piece.column : stop], name, columns)
     d_out, channels, taps, times = low.shape(one.weight)
     x = low.view(one.weight)
     depth = channels * taps * times

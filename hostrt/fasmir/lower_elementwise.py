@@ -11,7 +11,6 @@ import numpy as np
 
 from firmware_protocol.open_isa_ops import Op, Type
 from hostrt.errors import ProgramUnsupported
-from hostrt.fasmir.lower_draft import View
 from hostrt.fasmir.lower_vectors import PLAIN, End, Number, as_number, copy, vector, width
 from hostrt.fqir.plan.ir import Narrow, Relation
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hostrt.fasmir.lower import Lowering
+    from hostrt.fasmir.lower_draft import View
     from hostrt.fqir.plan.ir import Add, Compare, Lookup, Mul, Scale, Value, Wrap
 
 _RELATIONS: Mapping[Relation, Op] = MappingProxyType(

@@ -10,7 +10,7 @@ import numpy as np
 from firmware_protocol.open_isa_ops import Op, Type
 from hostrt.fasmir.assembly import Role
 from hostrt.fasmir.lower_control import copy_all
-from hostrt.fasmir.lower_draft import Label, Mailbox, Names, ThreadDraft, ThreadUse, View
+from hostrt.fasmir.lower_draft import Mailbox, ThreadDraft, ThreadUse, View
 from hostrt.fasmir.lower_vectors import copy
 
 if TYPE_CHECKING:
@@ -124,9 +124,7 @@ def _receive(low: Lowering, inputs: Sequence[Port]) -> tuple[tuple[str, ...], tu
 def _send(low: Lowering, number: int, port: Port) -> int:
     """Send an output; lanes behind its last element are zeros."""
     content = low.value(port.value).constant
-    view = low.view(port.value) if content is None else low.constant(
-        content, port.name, port.kind
-    )
+    view = low.view(port.value) if content is None else low.constant(content, port.name, port.kind)
     words = -(-view.length // port.kind.lanes)
     whole = view.length % port.kind.lanes == 0 or content is not None
     if view.type is not port.kind or not view.is_aligned or not whole:

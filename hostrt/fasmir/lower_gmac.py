@@ -68,8 +68,7 @@ def _summed(low: Lowering, one: Gmac) -> tuple[View, Interval]:
 
 
 def _split(low: Lowering, one: Gmac, total: View, interval: Interval) -> None:
-    for number, bits in enumerate(one.fields):
-        bits = min(bits, _MOST_SHIFT)
+    for number, bits in enumerate(min(bits, _MOST_SHIFT) for bits in one.fields):
         interval = ranges.shift(interval, -bits)
         if number + 1 == len(one.fields):
             above = low.target(one.outs[-1])

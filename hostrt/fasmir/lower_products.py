@@ -82,6 +82,7 @@ def _with_large_bias(low: Lowering, one: MatMul, shape: tuple[int, ...], ending:
     kind, to = type_for(-one.bound, one.bound), low.shape(one.out)
     raw = low.scratch(f"{low.name(one.out)}.product", kind, prod(shape))
     _run(low, _arranged(low, plain), raw, None, PLAIN)
+    low.settle(raw)
     x = raw
     if raw.length != prod(to):
         x = low.scratch(f"{low.name(one.out)}.spread", kind, prod(to))

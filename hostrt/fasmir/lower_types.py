@@ -63,8 +63,8 @@ class Kinds:
                 case Concat():
                     self._want(self.natural(one.out), (*one.parts, one.out))
                 case Window():
-                    same = (one.out, one.next, one.buffer, one.x)
-                    self._want(max(map(self.natural, same)), same)
+                    rows = (one.out, one.next, one.buffer, one.x)
+                    self._want(max(map(self.natural, rows)), rows)
                 case Loop():
                     self._follow(one.body)
                     for item in one.carried:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from firmware_protocol.open_isa_ops import Mode, Op, Type
-from hostrt.fasmir.lower_draft import View
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hostrt.fasmir.lower_draft import Draft, Field
+    from hostrt.fasmir.lower_draft import Draft, Field, View
 
 _MOST_STRIDE = 0x7FFF
 _MOST_ROWS_APART = 16
@@ -222,9 +221,7 @@ def dense(shape: Sequence[int]) -> list[int]:
 def spread(shape: Sequence[int], to: Sequence[int]) -> list[int]:
     """Give the strides with which a row-major block broadcasts to another shape."""
     padded = [1] * (len(to) - len(shape)) + list(shape)
-    return [
-        0 if length == 1 else step for length, step in zip(padded, dense(padded), strict=True)
-    ]
+    return [0 if length == 1 else step for length, step in zip(padded, dense(padded), strict=True)]
 
 
 def width(kind: Type) -> int:
