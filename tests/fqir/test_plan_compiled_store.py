@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,42 +28,56 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_code_is_kept(cache: Path) -> None:
-    assert vm_store.load("a") is None
+    assert vm_store.load("x-a") is None
 
-    vm_store.save("a", CODE)
+    vm_store.save("x-a", CODE)
 
-    assert vm_store.load("a") == CODE
-    assert vm_store.load("b") is None
-    assert [path.name for path in cache.iterdir()] == ["a"]
+    assert vm_store.load("x-a") == CODE
+    assert vm_store.load("x-b") is None
+    assert [path.name for path in cache.iterdir()] == ["x-a"]
+
+
+def test_of_each_kind_only_the_newest_are_kept(cache: Path) -> None:
+    cache.mkdir(mode=0o700, parents=True)
+    for number in range(7):
+        path = cache / f"machine-{number}"
+        path.write_bytes(b"")
+        os.utime(path, (number, number))
+    (cache / "other-0").write_bytes(b"")
+
+    vm_store.save("machine-new", CODE)
+
+    names = sorted(path.name for path in cache.iterdir())
+    assert names == ["machine-4", "machine-5", "machine-6", "machine-new", "other-0"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty"])
 def test_damaged_code_is_not_taken(cache: Path, damage: str) -> None:
-    vm_store.save("a", CODE)
-    data = (cache / "a").read_bytes()
+    vm_store.save("x-a", CODE)
+    data = (cache / "x-a").read_bytes()
     wrong = {"cut": data[:-1], "changed": data[:-1] + b"x", "empty": b""}[damage]
-    (cache / "a").write_bytes(wrong)
+    (cache / "x-a").write_bytes(wrong)
 
-    assert vm_store.load("a") is None
+    assert vm_store.load("x-a") is None
 
 
 def test_code_that_others_could_have_written_is_not_taken(cache: Path) -> None:
-    vm_store.save("a", CODE)
+    vm_store.save("x-a", CODE)
     cache.chmod(0o777)
     try:
-        assert vm_store.load("a") is None
-        vm_store.save("b", CODE)
-        assert not (cache / "b").exists()
+        assert vm_store.load("x-a") is None
+        vm_store.save("x-b", CODE)
+        assert not (cache / "x-b").exists()
     finally:
         cache.chmod(0o700)
 
 
 def test_a_link_to_a_folder_is_not_taken(cache: Path, tmp_path: Path) -> None:
-    vm_store.save("a", CODE)
+    vm_store.save("x-a", CODE)
     cache.rename(tmp_path / "elsewhere")
     cache.symlink_to(tmp_path / "elsewhere")
 
-    assert vm_store.load("a") is None
+    assert vm_store.load("x-a") is None
 
 
 def test_without_a_cache_code_is_kept_among_temporary_files(
@@ -72,9 +87,9 @@ def test_without_a_cache_code_is_kept_among_temporary_files(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
-    vm_store.save("a", CODE)
+    vm_store.save("x-a", CODE)
 
-    assert vm_store.load("a") == CODE
+    assert vm_store.load("x-a") == CODE
 
 
 def test_where_nothing_can_be_kept_nothing_fails(
@@ -84,9 +99,9 @@ def test_where_nothing_can_be_kept_nothing_fails(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
 
-    vm_store.save("a", CODE)
+    vm_store.save("x-a", CODE)
 
-    assert vm_store.load("a") is None
+    assert vm_store.load("x-a") is None
 
 
 def test_a_system_without_folders_is_one_where_nothing_can_be_kept(
@@ -99,9 +114,9 @@ def test_a_system_without_folders_is_one_where_nothing_can_be_kept(
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr(tempfile, "gettempdir", no_folder)
 
-    vm_store.save("a", CODE)
+    vm_store.save("x-a", CODE)
 
-    assert vm_store.load("a") is None
+    assert vm_store.load("x-a") is None
 
 
 def test_a_relative_cache_folder_is_ignored(
@@ -111,9 +126,9 @@ def test_a_relative_cache_folder_is_ignored(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
 
-    vm_store.save("a", CODE)
+    vm_store.save("x-a", CODE)
 
-    assert (tmp_path / ".cache" / "hostrt" / "a").is_file()
+    assert (tmp_path / ".cache" / "hostrt" / "x-a").is_file()
 
 
 RUN = """

@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
+_KEPT = 4
+"""Files of one kind that are kept: several versions or processors may share a folder."""
+
 
 def load(name: str) -> bytes | None:
     """Give what was saved under a name, None if there is nothing that can be trusted."""
@@ -32,12 +35,18 @@ def load(name: str) -> bytes | None:
 
 
 def save(name: str, code: bytes) -> None:
-    """Keep something under a name, if that is possible."""
+    """Keep something under a name, if that is possible.
+
+    Args:
+        name: "KIND-DIGEST"; of each kind only the newest are kept.
+        code: what is to be kept.
+    """
     for folder in _folders():
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if _is_ours(folder):
                 _replace(folder / name, hashlib.sha256(code).digest() + code)
+                _tidy(folder, name)
                 return
         except OSError as failure:
             logger.debug("compiled code cannot be kept in %s: %s", folder, failure)
@@ -54,6 +63,15 @@ def _replace(path: Path, data: bytes) -> None:
     except OSError:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _tidy(folder: Path, name: str) -> None:
+    """Remove the oldest files of a kind."""
+    found = [
+        (path.stat().st_mtime_ns, path) for path in folder.glob(f"{name.rpartition('-')[0]}-*")
+    ]
+    for _, path in sorted(found)[:-_KEPT]:
+        path.unlink(missing_ok=True)
 
 
 def _is_ours(folder: Path) -> bool:
