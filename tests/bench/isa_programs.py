@@ -122,7 +122,7 @@ def _recurrent_layer(core: Core, x: int, h: int, seed: int) -> None:
 
 
 def small() -> Program:
-    """Give 100 vector operations of 16 to 128 elements and products of 61 440 weights."""
+    """Give 101 vector operations of 16 to 128 elements and products of 61 440 weights."""
     core, generator = Core(), np.random.default_rng(SEED)
     x = core.zeros(SMALL_LENGTH)
     vectors = [core.room(generator.integers(-(2**15), 2**15, 128).astype("<i2")) for _ in range(12)]
@@ -139,6 +139,7 @@ def small() -> Program:
         )  # fmt: skip
         for i in range(25):
             _small_step(core, vectors, generator, i)
+    core.put(Op.ADD, **_i16(SMALL_LENGTH, x, vectors[-1], vectors[-1]), shift=-1, bits=16)
     core.put(Op.SEND, n=SMALL_LENGTH // 4, a=vectors[-1])
     core.put(Op.HALT)
     return _program("small", [core], SMALL_LENGTH)

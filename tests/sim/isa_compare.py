@@ -105,6 +105,13 @@ class Pair:
         self.oracle.wake(core, count)
         self.compare()
 
+    def poke(self, kind: MemoryKind, word: int, value: int) -> None:
+        """Write a word of a memory of core 0 from outside, and tell the machine."""
+        name = kind.value.lower()
+        getattr(self.memories[0], name)[word] = value
+        getattr(self.oracle.cores[0], name)[word] = value
+        self.machine.changed(0, kind, word, 1)
+
     def compare(self) -> None:
         """Let both run: messages, memories, clocks, cycles and events must be equal."""
         sent = [(int(m[1]), int(m[0]), m[2:].view("<u8").tolist()) for m in self.machine.run()]

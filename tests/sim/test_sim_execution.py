@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,14 +20,19 @@ from hostrt.chip.image import Encryption, LoadImage
 from hostrt.chip.platform import PLATFORMS
 from hostrt.errors import ClockNotLocked, LinkLost, OutputNeverCame, UsageError
 from hostrt.sim.spu import SimulatedSpu
-from hostrt.sim.transport import SimTransport, open_url
-from hostrt.transport.url import BoardUrl
-
-if TYPE_CHECKING:
-    from firmware_protocol.words import DWords, Words
+from hostrt.sim.transport import SimTransport
+from tests.sim.isa_board import (
+    VECTOR,
+    boot,
+    code_bank,
+    core_1_bank,
+    data_bank,
+    opened,
+    run,
+    status_of,
+)
 
 CHIPS = ["spu001", "spu150tc1", "spu150"]
-VECTOR = np.arange(1, 5, dtype=np.uint64) * np.uint64(0x0101_0101_0101_0101)
 
 
 def powered_chip() -> SimulatedSpu:
@@ -40,43 +43,6 @@ def powered_chip() -> SimulatedSpu:
 
 
 SHARED = powered_chip()
-
-
-def opened(chip: str = "spu001", **options: str) -> SimTransport:
-    link = open_url(BoardUrl("sim", chip, options=options))
-    assert isinstance(link, SimTransport)
-    return link
-
-
-def boot(link: SimTransport, banks: tuple[BankImage, ...] = (), *, arm: bool = True) -> None:
-    chip = link.spu.chip
-    n_cores = 1 + max((bank.core for bank in banks), default=0)
-    platform = PLATFORMS[link.info.platform]
-    link.execute(chip.boot(platform, pll=chip.name != "spu150"))
-    image = LoadImage(banks, n_cores)
-    link.execute([*chip.power_up(image), *chip.fill(image), *(chip.arm(image) if arm else [])])
-
-
-def code_bank(*words: int, core: int = 0) -> BankImage:
-    return BankImage(core, MemoryKind.IM, 0, np.array([MARK, *words], np.uint64))
-
-
-def data_bank(n: int = 64, index: int = 0) -> BankImage:
-    return BankImage(0, MemoryKind.DM, index, np.zeros(n, np.uint64))
-
-
-def core_1_bank() -> BankImage:
-    return BankImage(1, MemoryKind.DM, 0, np.zeros(8000, np.uint64))
-
-
-def run(link: SimTransport, payload: DWords = VECTOR, pc: int = 1, core: int = 0) -> Words:
-    """Send one message and give everything that is queued, as 32-bit words."""
-    link.spu.send(input_message(pc, core, payload))
-    return link.spu.receive(64) if link.spu.output_waits else np.zeros(0, np.uint32)
-
-
-def status_of(words: Words) -> int:
-    return int(words[0])
 
 
 def loopback(link: SimTransport, length: int = 16) -> LoopbackProgram:

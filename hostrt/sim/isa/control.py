@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 CONTROL_OPS = frozenset(
     {Op.HALT, Op.JUMP, Op.JZERO, Op.LOOP, Op.SIGNAL, Op.RECV, Op.POST, Op.MOVEL}
 )
-_MOST_PLACES = 4096
+_MOST_PLACES = 1024
 """Values of the loop register for which a MOVEL is kept prepared."""
 
 
