@@ -305,12 +305,13 @@ def test_a_product_may_overwrite_its_matrix_and_its_operands(library: Driver) ->
     x, rows = some(Type.I8, k), [some(Type.I8, k) for _ in range(n)]
     init = some(Type.I16, n)
     products = [sum(p * q for p, q in zip(x, row, strict=True)) for row in rows]
-    vectors = [(10 + j, row, Type.I8) for j, row in enumerate(rows)]
-    dm = memory((9, x, Type.I8), *vectors, (120, init, Type.I16))
-    fields = {"n": n, "a": 9, "w": 10, "k": k, "stride": 1, "zt": 2}
+    vectors = [(200 + j, row, Type.I8) for j, row in enumerate(rows)]
+    dm = memory((199, x, Type.I8), *vectors, (320, init, Type.I16))
+    fields = {"n": n, "a": 199, "w": 200, "k": k, "stride": 1, "zt": 3}
 
-    for b in (5, 12):
-        assert unpacked(run(library, dm, encode(Op.MATVEC, **fields, b=b))[b:], 32, n) == products
-    fields |= {"has_init": 1, "init": 120, "it": 1}
-    after = run(library, dm, encode(Op.MATVEC, **fields, b=121))
-    assert unpacked(after[121:], 32, n) == [p + q for p, q in zip(init, products, strict=True)]
+    for b in (190, 210):
+        after = run(library, dm, encode(Op.MATVEC, **fields, b=b))
+        assert unpacked(after[b:], 64, n) == products
+    fields |= {"has_init": 1, "init": 320, "it": 1}
+    after = run(library, dm, encode(Op.MATVEC, **fields, b=321))
+    assert unpacked(after[321:], 64, n) == [p + q for p, q in zip(init, products, strict=True)]
