@@ -1,7 +1,7 @@
-"""Putting a program on a board, or on an SD card for it.
+"""Putting a program on a board.
 
 The chip's memories are RAM: what is flashed over a link is gone after a power cycle. What stays is
-the SD card, from which the board's firmware loads `0PROG_A` / `0PROG_D` by itself.
+an SD card (`hostrt.program.sd_card`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ from hostrt.board.receipt import LoadReceipt
 from hostrt.chip.base import Power
 from hostrt.chip.step import Modify, Read, Space, Wait, Write
 from hostrt.errors import BoardFault, LinkError, StorageError, UsageError, WrongTarget
-from hostrt.files import write_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from firmware_protocol.memory import BankImage
     from firmware_protocol.words import Words
@@ -33,9 +31,6 @@ logger = logging.getLogger(__name__)
 
 PROBE_DWORDS = 16
 """Words read back from both ends of each bank when checking whether a board holds a program."""
-
-MAX_SLOT = 9
-"""The firmware names programs by one digit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,36 +131,6 @@ def holds(board: Board, program: Program) -> bool:
         return False
 
 
-def write_sd(program: Program, folder: Path, slot: int) -> tuple[Path, Path]:
-    """Write `NPROG_A` and `NPROG_D` to the folder of an SD card, safely.
-
-    Each file is written under a temporary name, synced, renamed and read back.
-
-    Args:
-        program: what the board shall load.
-        folder: where the card is mounted.
-        slot: model number 0..9, the digit in the names.
-
-    Raises:
-        UsageError: no such slot.
-        StorageError: not a folder, not writable, full, or what was read back differs.
-    """
-    from hostrt.program.prog_file import prog_from_program
-
-    if not 0 <= slot <= MAX_SLOT:
-        raise UsageError(f"slot {slot} is not in 0..{MAX_SLOT}: the firmware reads one digit")
-    if not folder.is_dir():
-        raise StorageError(
-            f"{folder} is not a folder", hint="mount the SD card and give its mount point"
-        )
-    a, d = prog_from_program(program)
-    files = {folder / f"{slot}PROG_A": a, folder / f"{slot}PROG_D": d}
-    write_files(files, sync_folder=True)
-    for path, data in files.items():
-        _require_reads_back(path, data)
-    return folder / f"{slot}PROG_A", folder / f"{slot}PROG_D"
-
-
 def state_after(board: Board, error: BaseException) -> str:
     """Say in one sentence what a board holds after flashing ended with `error`."""
     refused = isinstance(error, UsageError | WrongTarget)
@@ -177,23 +142,6 @@ def state_after(board: Board, error: BaseException) -> str:
         "the board holds no usable program; flash it again or run something else: both start with "
         "a hard reset"
     )
-
-
-def _require_reads_back(path: Path, data: bytearray) -> None:
-    try:
-        found = path.read_bytes()
-    except OSError as error:
-        raise StorageError(
-            f"{path} cannot be read back: {error.strerror}",
-            hint="the card was removed or is damaged: write it again",
-            path=str(path),
-        ) from error
-    if found != data:
-        raise StorageError(
-            f"{path} reads back differently from what was written",
-            hint="the card is worn out or was removed: use another one",
-            path=str(path),
-        )
 
 
 def _wants_verify(program: Program, verify: bool | None) -> bool:

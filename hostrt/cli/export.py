@@ -52,10 +52,10 @@ def folder_name(program: Program) -> str:
 def export_program(program: Program, folder: Path, *, slot: int = 0) -> list[Path]:
     """Write `.femto`, metadata, IOSpec and the PROG pairs of a program into `folder`."""
     from firmware_protocol.iospec import format_iospec
-    from hostrt.board.flash import write_sd
     from hostrt.files import make_folder, write_files
     from hostrt.program.images_file import members_of
     from hostrt.program.prog_file import init_from_program, prog_from_program
+    from hostrt.program.sd_card import write_sd
 
     stem = f"{safe_name(program.name)}_{program.chip}"
     records = folder / RECORDS

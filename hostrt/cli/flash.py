@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _to_card(arguments: argparse.Namespace, program: Program) -> int:
-    from hostrt.board.flash import write_sd
+    from hostrt.program.sd_card import write_sd
 
     if arguments.dry_run:
         names = [str(arguments.sd / f"{arguments.slot}PROG_{side}") for side in "AD"]

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hostrt.board.flash import write_sd
 from hostrt.errors import StorageError, UsageError
 from hostrt.program import Program
+from hostrt.program.sd_card import write_sd
 
 
 @pytest.mark.parametrize("slot", [0, 9])
