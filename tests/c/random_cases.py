@@ -71,10 +71,25 @@ def _value(rng: Random, op: Op, name: str, low: int, high: int) -> int:
     return rng.choice(choices.get(KINDS.get(name, name), [rng.randint(low, high)]))
 
 
+def _word_move(rng: Random, f: dict[str, int]) -> dict[str, int]:
+    """Give fields of a move by whole words, now and then with one thing changed."""
+    places = {name: rng.choice([0, 8, 16]) for name in ("xo", "zo", "xl", "zl") if name in f}
+    fields: dict[str, int] = {"outer": 1, "zt": f["xt"], "xi": 1, "zi": 1, **places}
+    if rng.random() < 0.4:
+        del fields[rng.choice(list(fields))]
+    return fields
+
+
 def random_instruction(rng: Random, ops: Sequence[Op]) -> tuple[int, ...]:
     """Give the words of an instruction, nearly always a legal one."""
     op = rng.choice(ops)
-    f = {field.name: _value(rng, op, field.name, *field.range) for field in FIELDS[op]}
+    f: dict[str, int] = {
+        field.name: _value(rng, op, field.name, *field.range) for field in FIELDS[op]
+    }
+    if op in DATA_OPS and rng.random() < 0.3:
+        f["b"] = max(0, f["a"] + rng.randint(-9, 9))
+    if "outer" in f and rng.random() < 0.5:
+        f |= _word_move(rng, f)
     if f.get("rounded") and f["shift"] >= 0:
         f["rounded"] = 0
     if op in VECTOR_OPS and f["mode"] == Mode.IMMEDIATE:

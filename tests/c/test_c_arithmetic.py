@@ -251,6 +251,28 @@ def test_moves_with_strides_put_elements_where_the_formula_says(library: Driver)
     assert unpacked(after[32:], 16, 14) == expected
 
 
+@pytest.mark.parametrize("kind", Type)
+def test_moves_of_whole_words_keep_the_lanes_after_the_last(library: Driver, kind: Type) -> None:
+    x = some(kind, 43)
+    dm = memory((0, x, kind), (100, [3] * 60, kind))
+    fields = {"n": 13, "a": 1, "b": 99, "xt": kind, "zt": kind, "outer": 1, "xi": 1, "zi": 1}
+
+    after = run(library, dm, encode(Op.MOVE, **fields, xo=kind.lanes, zo=kind.lanes))
+
+    moved = x[2 * kind.lanes : 2 * kind.lanes + 13]
+    assert unpacked(after[100:], kind.bits, 60) == moved + [3] * 47
+
+
+def test_rows_of_a_move_may_overlap(library: Driver) -> None:
+    x = some(Type.I16, 40)
+    dm = memory((10, x, Type.I16))
+    rows = {"n": 4, "outer": 3, "xi": 1, "zi": 1, "xs": 4, "zs": 4, "xt": 1, "zt": 1}
+
+    after = run(library, dm, encode(Op.MOVE, **rows, a=10, b=11))
+
+    assert unpacked(after[10:], 16, 40) == x[:4] + x[:12] + x[16:]
+
+
 def test_a_later_element_wins_its_place(library: Driver) -> None:
     dm = memory((0, [1, 2, 3, 4], Type.I16))
 

@@ -86,6 +86,34 @@ def test_loops_nest_and_begin_again(driver: Driver) -> None:
     )
 
 
+def test_moves_of_whole_words_take_a_cycle_per_word(driver: Driver) -> None:
+    words = {"n": 9, "xt": 1, "zt": 1, "outer": 1, "xi": 1, "zi": 1}
+    by_loop = {**words, "xl": 4, "zl": -4, "reg": 1}
+    moves = [
+        (Op.MOVE, words, 3),
+        (Op.MOVE, {**words, "n": 8, "xo": 4, "zo": 8, "xs": 1, "zs": 1}, 2),
+        (Op.MOVE, {**words, "xo": 2}, 9),
+        (Op.MOVE, {**words, "zo": 6}, 9),
+        (Op.MOVE, {**words, "xi": 2}, 9),
+        (Op.MOVE, {**words, "zi": 0}, 9),
+        (Op.MOVE, {**words, "outer": 2}, 18),
+        (Op.MOVE, {**words, "xt": 0, "zt": 1}, 9),
+        (Op.MOVE, {**words, "n": 0}, 0),
+        (Op.MOVEL, by_loop, 3),
+        (Op.MOVEL, {**by_loop, "xl": 6}, 9),
+        (Op.MOVEL, {**by_loop, "zl": -2}, 9),
+    ]
+    cases = [Case([Core(program(encode(op, **f), HALT))], [start()]) for op, f, _ in moves]
+
+    results = driver.run(cases)
+
+    for (op, fields, count), result in zip(moves, results, strict=True):
+        length = 4 if op is Op.MOVEL else 3
+        expected = events(im_reads=length + 1, dm_reads=count, dm_writes=count)
+        assert result.last.cycles == 4 + 3 + count + 1, fields
+        assert result.last.events == (expected,), fields
+
+
 def test_jumps_depend_on_one_element(driver: Driver) -> None:
     im = program(
         encode(Op.JZERO, a=0, b=4, xt=0),  # 256 is zero as i8

@@ -104,6 +104,10 @@ CHECKS: list[tuple[Op, dict[str, int], tuple[str, int]]] = [
     (Op.LUT, {"n": 1, "lo": -32768, "hi": 32767}, ("BAD_ADDRESS", 4)),
     (Op.COUNT, {"n": 1, "a": 32, "b": END}, ("BANK_OFF", 6)),
     (Op.COUNT, {"n": 1, "b": END}, ("BAD_ADDRESS", 6)),
+    (Op.SUB, {"sx": 63, "sy": -63, "shift": -63, "rounded": 1, "bits": 63}, ("OK", 3)),
+    (Op.SUB, {"sx": -63, "sy": 63, "shift": 63}, ("OK", 3)),
+    (Op.LUT, {"sx": -63, "lo": -1, "hi": -1}, ("OK", 3)),
+    (Op.LOOP, {"n": 1, "b": 9}, ("OK", 1)),
 ]
 
 ILLEGAL: list[tuple[Op, dict[str, int]]] = [
