@@ -148,5 +148,5 @@ def _load(name: str) -> Callable[[Model], Engine]:
     except ModuleNotFoundError as missing:
         raise ExtraMissing(
             f"engine {name!r} needs {missing.name}, which is not installed",
-            hint="take another engine, or install what it needs",
+            hint="pip install 'hostrt[compiled]', or take another engine",
         ) from missing
