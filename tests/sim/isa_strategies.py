@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +13,11 @@ from firmware_protocol.open_isa_ops import FIELDS, VECTOR_OPS, Mode, Op
 from tests.sim.isa_compare import DM, TM, Content
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from hypothesis.strategies import SearchStrategy
+
+    Values = Mapping[str, SearchStrategy[int]]
 
     from firmware_protocol.open_isa_ops import Field
 
@@ -32,6 +35,7 @@ SMALL: dict[str, SearchStrategy[int]] = {
     "b": ADDRESSES,
     "w": ADDRESSES,
     "init": ADDRESSES,
+    "y": ADDRESSES,
     "k": st.integers(0, 12),
     "stride": st.integers(0, 4),
     "outer": st.sampled_from([1, 1, 0, 2, 5]),
@@ -44,6 +48,18 @@ SMALL: dict[str, SearchStrategy[int]] = {
     **dict.fromkeys(("xi", "zi", "xs", "zs", "xl", "zl"), STEPS),
     **dict.fromkeys(("xo", "zo"), st.integers(0, 20)),
 }
+TAME = SMALL | {
+    "n": st.integers(0, 9),
+    **dict.fromkeys(("a", "b", "w", "init", "y"), st.integers(0, 12)),
+    **dict.fromkeys(("xi", "zi", "xs", "zs", "xl", "zl"), st.integers(0, 3)),
+    **dict.fromkeys(("xo", "zo"), st.integers(2, 6)),
+    "k": st.integers(0, 6),
+    "stride": st.integers(0, 2),
+    "table": st.integers(0, 3),
+    "lo": st.integers(-5, 0),
+    "hi": st.integers(0, 4),
+}
+"""Values with which an instruction nearly always does its work."""
 PURE_OPS = [
     op
     for op in Op
@@ -52,23 +68,21 @@ PURE_OPS = [
 """What works on memories alone."""
 
 
-def field_values(op: Op, field: Field) -> SearchStrategy[int]:
-    if field.name == "y":
-        return ADDRESSES
+def field_values(op: Op, field: Field, values: Values) -> SearchStrategy[int]:
     if op is Op.COUNT and field.name in "nk":
         return st.integers(0, 6) | st.sampled_from([127, 128, 255, 300, 65535])
     if op is Op.SIGNAL:
         return st.integers(0, 3)
     if op in (Op.JUMP, Op.JZERO, Op.LOOP, Op.POST) and field.name == "b":
         return st.integers(0, 30)
-    return SMALL.get(field.name, st.integers(*field.range))
+    return values.get(field.name, st.integers(*field.range))
 
 
 @st.composite
-def instructions(draw: st.DrawFn, ops: Sequence[Op]) -> Instruction:
+def instructions(draw: st.DrawFn, ops: Sequence[Op], values: Values = SMALL) -> Instruction:
     """A legal instruction; most of them use addresses that are there."""
     op = draw(st.sampled_from(ops))
-    f = {field.name: draw(field_values(op, field)) for field in FIELDS[op]}
+    f = {field.name: draw(field_values(op, field, values)) for field in FIELDS[op]}
     if op in VECTOR_OPS and f["mode"] == Mode.IMMEDIATE:
         f["y"], f["yt"] = draw(st.integers(-3, 3) | st.integers(-0x8000, 0x7FFF)), 0
     if f.get("rounded") and f["shift"] >= 0:
@@ -101,15 +115,31 @@ def random_words(seed: int, size: int) -> list[int]:
 OFF = st.frozensets(st.integers(0, DM - 1), max_size=2)
 
 
+def led(draw: st.DrawFn, program: list[Instruction]) -> list[Instruction]:
+    """Let most jumps lead to instructions of the program."""
+    starts = [1, *accumulate((each.length for each in program), initial=1)]
+    changed = []
+    for each in program:
+        if each.op in (Op.JUMP, Op.JZERO, Op.LOOP) and draw(st.integers(0, 7)):
+            fields = {**each.fields, "b": draw(st.sampled_from(starts))}
+            changed.append(Instruction(each.op, fields))
+        else:
+            changed.append(each)
+    return changed
+
+
 @st.composite
 def contents(draw: st.DrawFn, ops: Sequence[Op], longest: int) -> Content:
     """A core with a random program."""
-    program = draw(st.lists(instructions(ops), min_size=1, max_size=longest))
-    code = [word for instruction in program for word in instruction.words()]
+    tame = instructions(ops, TAME)
+    program = draw(
+        st.lists(st.one_of([tame] * 6 + [instructions(ops)]), min_size=1, max_size=longest)
+    )
+    code = [word for instruction in led(draw, program) for word in instruction.words()]
     if draw(st.integers(0, 9)) == 0:
         code[draw(st.integers(0, len(code) - 1))] ^= 1 << draw(st.integers(0, 63))
     ending = draw(st.sampled_from([(1 << 56,), (1 << 56,), ()]))
-    starts = draw(st.lists(st.integers(0, 12), min_size=4, max_size=4))
+    starts = draw(st.lists(st.sampled_from([1, 1, 2, 3, 0, 12]), min_size=4, max_size=4))
     return Content(
         code=[*code, *ending],
         dm=draw(memories(DM)),

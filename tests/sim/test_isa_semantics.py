@@ -12,7 +12,7 @@ from tests.sim.isa_compare import DM, TM, Content, Pair
 from tests.sim.isa_strategies import PURE_OPS, contents, instructions, memories
 
 HALT = encode(Op.HALT)
-EACH = settings(max_examples=40, deadline=None)
+EACH = settings(max_examples=25, deadline=None)
 
 
 @pytest.mark.parametrize("op", PURE_OPS, ids=lambda op: op.name)

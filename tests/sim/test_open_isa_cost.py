@@ -16,7 +16,7 @@ from tests.sim.isa_strategies import instructions
 if TYPE_CHECKING:
     from firmware_protocol.open_isa import Instruction
 
-SOME = settings(max_examples=20, deadline=None)
+SOME = settings(max_examples=12, deadline=None)
 EVENT_ROWS = {row[0]: row[1:] for row in rows(4)}
 UNITS = {
     "message words in": "stream_words",

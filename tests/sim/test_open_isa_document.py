@@ -58,7 +58,7 @@ def test_the_fields_are_those_of_the_encoding(op: Op) -> None:
 
 @EACH_OP
 def test_a_decoder_made_from_the_document_finds_the_same_in_any_words(op: Op) -> None:
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=15, deadline=None)
     @given(instructions([op]), WORDS, st.booleans(), st.integers(0, 63), st.integers(0, 3))
     def check(legal: Instruction, noise: list[int], wild: bool, bit: int, word: int) -> None:
         code = [int(op) << 56 | noise[0] >> 8, *noise[1:]] if wild else list(legal.words())
