@@ -88,6 +88,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("tolerance", int, 0, "", "largest difference that a comparison accepts", 0),
     Option("warm_up", int, 0, "", "frames left out of statistics at the beginning", 0),
     Option("timeout", float, 3.0, "s", "longest wait for one answer of a board", 0, True),
+    Option("compiler_address", str, None, "", "running compile service; default: a container"),
+    Option("compiler_timeout", float, 600.0, "s", "longest wait for a compile service", 0, True),
     Option("window", int, None, "", "reports in flight to an EVK2; default: what is safe", 1),
 )
 

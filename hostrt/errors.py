@@ -1,8 +1,9 @@
 """Every error a user can meet, each kind with one exit code.
 
 The tree says who failed: the request (`UsageError`), the file (`ProgramError`), reaching the board
-(`BoardUnavailable`), the link (`LinkError`), the board itself (`BoardFault`). The message is one
-line: what was found, what was expected; `hint` says what to do next.
+(`BoardUnavailable`), the link (`LinkError`), the board itself (`BoardFault`), a compiler that is a
+service (`CompilerError`). The message is one line: what was found, what was expected; `hint` says
+what to do next.
 """
 
 from __future__ import annotations
@@ -226,3 +227,22 @@ class StorageError(HostrtError):
 
     code = "storage"
     exit_code = 8
+
+
+class CompilerError(HostrtError):
+    """A compiler that is a service failed, as opposed to the model that it was given."""
+
+    code = "compiler"
+    exit_code = 9
+
+
+class CompilerUnavailable(CompilerError):
+    """The compiler's service cannot be reached or started."""
+
+    code = "compiler-unavailable"
+
+
+class CompilerTimeout(CompilerError, TimeoutError):
+    """The compiler's service did not answer in time."""
+
+    code = "compiler-timeout"

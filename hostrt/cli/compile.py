@@ -1,4 +1,4 @@
-"""`hostrt compile MODEL`: an FQIR model into a program, by the open compiler."""
+"""`hostrt compile MODEL`: an FQIR model into a program, by the open compiler or another."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hostrt.cli.compiler_options import OPEN, add_compiler_options
 from hostrt.cli.output import note, print_json, say
 from hostrt.errors import ProgramUnsupported, UsageError
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from hostrt.fasmir.assembly import Assembly
+    from hostrt.fqir.graph import Model
     from hostrt.program.model import Program
 
 
@@ -31,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--slot", type=int, default=0, metavar="N", help="model number, 0..9")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_compiler_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,9 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
     written = export_program(program, folder, slot=arguments.slot)
     stem = f"{safe_name(program.name)}_{program.chip}"
     fasm, images = folder / f"{stem}.fasm", folder / f"{stem}.zip"
-    write_file(fasm, format_assembly(made.assembly).encode())
+    files = [str(path) for path in (images, *written)]
     program.save(images)
-    files = [str(path) for path in (fasm, images, *written)]
+    if made.assembly is not None:
+        write_file(fasm, format_assembly(made.assembly).encode())
+        files.insert(0, str(fasm))
     if arguments.json:
         print_json(_to_json(made, folder, files))
         return 0
@@ -63,35 +68,46 @@ def run(arguments: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What is written: assembly, its images, and what is worth saying."""
+    """What is written: images, their assembly if it is known, and what is worth saying."""
 
-    assembly: Assembly
     program: Program
+    assembly: Assembly | None
     notes: tuple[str, ...] = ()
     usage: str = ""
 
 
 def _compile(arguments: argparse.Namespace) -> _Made:
+    from hostrt.cli.compiler_options import compiler_settings, make_compiler
     from hostrt.cli.subject import DEFAULT_CHIP
-    from hostrt.fasmir.compile import compile_model
+    from hostrt.compiler.base import CompileOptions
     from hostrt.fqir.load import load_model
-    from hostrt.fqir.variables import choose_variables
     from hostrt.runner.fqir_io import io_of_model
 
-    model = load_model(arguments.model)
-    latched = [name for name in (arguments.latched or "").split(",") if name]
-    io = io_of_model(model, arguments.iospec, latched)
-    for item in io.notes if not arguments.json else ():
-        note(f"note: {item}")
+    settings = compiler_settings(arguments)
+    with make_compiler(arguments) as compiler:
+        model = load_model(arguments.model)
+        latched = [name for name in (arguments.latched or "").split(",") if name]
+        io = io_of_model(model, arguments.iospec, latched)
+        for item in io.notes if not arguments.json else ():
+            note(f"note: {item}")
+        settings |= _open_settings(arguments, model)
+        chip, profile = arguments.chip or DEFAULT_CHIP, arguments.opt_profile or ""
+        options = CompileOptions(chip, io.iospec, profile=profile, settings=settings)
+        made = compiler.compile(model, options)
+    return _Made(made.program, made.assembly, made.notes, made.usage)
+
+
+def _open_settings(arguments: argparse.Namespace, model: Model) -> dict[str, object]:
+    """Give what only the open compiler understands."""
+    from hostrt.fqir.variables import choose_variables
+
+    if arguments.compiler != OPEN:
+        for flag in ("cores", "debug_vars"):
+            if getattr(arguments, flag) is not None:
+                raise UsageError(f"--{flag.replace('_', '-')} is for the open compiler only")
+        return {}
     named = [item for item in (arguments.debug_vars or "").split(",") if item]
-    compiled = compile_model(
-        model,
-        chip=arguments.chip or DEFAULT_CHIP,
-        iospec=io.iospec,
-        cores=arguments.cores,
-        watch=choose_variables(model, named),
-    )
-    return _Made(compiled.assembly, compiled.program, compiled.notes, compiled.usage())
+    return {"cores": arguments.cores, "watch": choose_variables(model, named)}
 
 
 def _assemble(arguments: argparse.Namespace) -> _Made:
@@ -103,7 +119,8 @@ def _assemble(arguments: argparse.Namespace) -> _Made:
     from hostrt.program.load import read_iospec
     from hostrt.program.sidecar import usual_names
 
-    for flag in ("chip", "cores", "latched", "debug_vars"):
+    flags = ("chip", "cores", "latched", "debug_vars", "opt_profile", "compiler_setting")
+    for flag in flags:
         if getattr(arguments, flag) is not None:
             raise UsageError(f"--{flag.replace('_', '-')} is for models, not for assembly")
     path = Path(arguments.model)
@@ -113,7 +130,7 @@ def _assemble(arguments: argparse.Namespace) -> _Made:
     iospec = read_iospec(named) if named is not None else None
     notes = () if iospec else ("without an I/O specification the program cannot be run",)
     try:
-        return _Made(assembly, program_of(assembly, iospec), notes)
+        return _Made(program_of(assembly, iospec), assembly, notes)
     except LocalMisuseError as error:
         raise ProgramUnsupported(
             f"{name} does not fit {assembly.chip}: {error}", hint="see hostrt/docs/open-isa.md"
@@ -122,14 +139,16 @@ def _assemble(arguments: argparse.Namespace) -> _Made:
 
 def _to_json(made: _Made, folder: Path, files: list[str]) -> dict[str, object]:
     program = made.program
-    return {
+    tree: dict[str, object] = {
         "folder": str(folder),
         "files": files,
         "chip": program.chip,
         "sha256": program.sha256,
-        "cores": {
-            str(core.number): {"instructions": len(core.lines), "words": core.n_words}
-            for core in made.assembly.cores
-        },
         "notes": list(made.notes),
     }
+    if made.assembly is not None:
+        tree["cores"] = {
+            str(core.number): {"instructions": len(core.lines), "words": core.n_words}
+            for core in made.assembly.cores
+        }
+    return tree

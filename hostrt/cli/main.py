@@ -37,6 +37,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "devices": ("hostrt.cli.devices", "list boards: USB, serial ports, simulated ones"),
     "reset": ("hostrt.cli.reset", "hard reset a board and show who answers"),
     "selftest": ("hostrt.cli.selftest", "test a board's memories with patterns"),
+    "docker": ("hostrt.cli.docker", "stop containers of the vendor's compile service"),
     "sim": ("hostrt.cli.sim", "serve simulated boards to any client"),
     "udev": ("hostrt.cli.udev", "show or install the rules that let users open USB boards"),
     "config": ("hostrt.cli.config", "show settings and where each comes from"),

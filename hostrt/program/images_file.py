@@ -61,7 +61,7 @@ _READ = (".txt", ".yaml")
 
 def program_from_zip(data: bytes, path: Path, options: LoadOptions) -> Program:
     """Read a `.zip` of memory images."""
-    return _program(dict(read_zip(data, name=str(path))), path, "zip", options)
+    return program_from_members(dict(read_zip(data, name=str(path))), path, "zip", options)
 
 
 def program_from_folder(path: Path, options: LoadOptions) -> Program:
@@ -72,7 +72,7 @@ def program_from_folder(path: Path, options: LoadOptions) -> Program:
         if item.is_file() and item.name.endswith(_READ)
     }
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
-    program = _program(members, path, "folder", options)
+    program = program_from_members(members, path, "folder", options)
     return replace(program, source=replace(program.source, sha256=digests))
 
 
@@ -118,7 +118,17 @@ def image_names(folder: Path) -> list[str]:
     return sorted(item.name for item in folder.iterdir() if place_of_member(item.name) is not None)
 
 
-def _program(members: Mapping[str, bytes], path: Path, form: str, options: LoadOptions) -> Program:
+def program_from_members(
+    members: Mapping[str, bytes], path: Path, form: str, options: LoadOptions
+) -> Program:
+    """Read the members of an archive or folder of memory images.
+
+    Args:
+        members: file name -> contents.
+        path: what they came from, for messages; files beside it may say more.
+        form: "zip" or "folder".
+        options: what the caller knows.
+    """
     with format_faults(str(path)):
         images = read_images(members)
         metadata = _read_metadata(images, path, options.metadata)

@@ -178,6 +178,7 @@ _EXIT_MEANINGS = {
     6: "the board was reached and does not work as it must",
     7: "streaming fell behind its deadline",
     8: "a result could not be written",
+    9: "a compiler that is a service failed",
     EXIT_BUG: "a bug in hostrt; a report file is named",
     EXIT_INTERRUPTED: "interrupted with Ctrl-C, after cleaning up",
     EXIT_BROKEN_PIPE: "whoever read the output left before its end",

@@ -83,7 +83,7 @@ def test_entry_points_lead_to_callables() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = project["entry-points"]
-    for group in ("hostrt.transports", "hostrt.runners"):
+    for group in ("hostrt.transports", "hostrt.runners", "hostrt.compilers"):
         for name, target in groups[group].items():
             module, _, attribute = target.partition(":")
             assert callable(getattr(import_module(module), attribute)), name
