@@ -6,7 +6,7 @@ memory, the tables, the power or weights that were converted change.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from firmware_protocol.memory import MemoryKind
 from firmware_protocol.open_isa import (
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from hostrt.sim.isa.scratch import Scratch
     from hostrt.sim.isa.thread import Links, Thread
 
+_Key: TypeAlias = tuple[int, tuple[int, ...]]
+"""First word and words of an instruction: the same place can hold another one later."""
 _LONGEST = 128
 """Instructions of a stretch at most: a program can enter a stretch at every word of it."""
 
@@ -137,8 +139,9 @@ class Code:
         self._lowered: dict[int, list[Call]] = {}
         self._once: list[Segment] = []
         self._words: list[int] = []
-        self._counts: dict[tuple[int, tuple[int, ...]], int] = {}
-        self._stops: dict[tuple[int, tuple[int, ...]], int] = {}
+        self._counts: dict[_Key, int] = {}
+        self._stops: dict[_Key, int] = {}
+        self._instructions: dict[_Key, Instruction | None] = {}
 
     # -- changes -------------------------------------------------------------------------------
 
@@ -160,6 +163,7 @@ class Code:
         self._fold()
         self._counts.clear()
         self._stops.clear()
+        self._instructions.clear()
 
     # -- questions -----------------------------------------------------------------------------
 
@@ -172,9 +176,10 @@ class Code:
         """Give what was executed, by rising pc."""
         self._fold()
         found = []
-        for (pc, words), count in sorted(self._counts.items()):
-            stopped = self._stops.get((pc, words), 0)
-            instruction = decode(words, 0)
+        for key, count in sorted(self._counts.items()):
+            pc, words = key
+            stopped = self._stops.get(key, 0)
+            instruction = self._instructions[key]
             found.append(Executed(pc, instruction, len(words), count - stopped, stopped))
         return found
 
@@ -271,5 +276,6 @@ class Code:
                 for part in segment.parts:
                     key = (part.pc, part.words)
                     self._counts[key] = self._counts.get(key, 0) + segment.count
+                    self._instructions[key] = part.instruction
                 segment.count = 0
         self._once.clear()
