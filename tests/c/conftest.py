@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hostrt.sim.isa_c_build import build
-from tests.c.driver import SANITIZED, STRICT, Driver, compile_c, find_compiler
+from tests.c.driver import SANITIZED, STRICT, UNDEFINED, Driver, compile_c, find_compiler
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 VARIANTS = {
     "sanitized": ("-O1", *SANITIZED),
-    "any-byte-order": ("-O1", *SANITIZED, "-DOISA_PORTABLE"),
+    "any-byte-order": ("-O1", *UNDEFINED, "-DOISA_PORTABLE"),
 }
 """How the library is compiled for tests."""
 
@@ -59,4 +59,4 @@ def library(request: pytest.FixtureRequest, drivers: dict[str, Driver]) -> Drive
 def engine(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Compile the shared library of the engine in C."""
     assert compiler
-    return build(tmp_path_factory.mktemp("engine"))
+    return build(tmp_path_factory.mktemp("engine") / "hostrt")

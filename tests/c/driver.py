@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 SOURCES = Path(firmware_protocol.__file__).parent / "c"
 DRIVER = Path(__file__).parent / "host_driver.c"
 STRICT = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
-SANITIZED = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+UNDEFINED = ("-fsanitize=undefined", "-fno-sanitize-recover=all")
+SANITIZED = ("-g", "-fsanitize=address", *UNDEFINED)
 
 _OUTPUT, _SETUP, _WRITE, _POWER, _RUNS, _MESSAGE, _WAKE, _DRAINED = range(8)
 _READ, _FIGURES, _TIME = 9, 10, 11

@@ -73,8 +73,9 @@ def _value(rng: Random, op: Op, name: str, low: int, high: int) -> int:
 
 def _word_move(rng: Random, f: dict[str, int]) -> dict[str, int]:
     """Give fields of a move by whole words, now and then with one thing changed."""
-    places = {name: rng.choice([0, 8, 16]) for name in ("xo", "zo", "xl", "zl") if name in f}
-    fields: dict[str, int] = {"outer": 1, "zt": f["xt"], "xi": 1, "zi": 1, **places}
+    names = [name for name in f if name in ("xo", "zo", "xl", "zl")]
+    places = {name: rng.choice([0, 8, 16]) for name in names}
+    fields = {"outer": 1, "zt": f["xt"], "xi": 1, "zi": 1, **places}
     if rng.random() < 0.4:
         del fields[rng.choice(list(fields))]
     return fields
