@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firmware_protocol.open_isa_ops import Op
+from hostrt.errors import ProgramUnsupported
 from hostrt.fasmir.lower_draft import MOST, Label, View
 from hostrt.fasmir.lower_vectors import copy
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 LOOPS = 4
 """Loop registers of a thread: hardware loops that can be inside each other."""
 
-_MOST_STEP = 0x7FFF
 _MOST_REACH = MOST - 8
 
 
@@ -61,11 +61,16 @@ def _lowest(view: View, way: int) -> View:
 
 
 def lower_loop(low: Lowering, one: Loop) -> None:
-    """Iterations: a hardware loop, or one after the other where there is no register for it."""
+    """Iterations: a hardware loop, or one after the other where there is no register for it.
+
+    Raises:
+        ProgramUnsupported: see `_require_countable`.
+    """
     low.team.join()
-    if low.depth >= LOOPS or one.count == 1 or not _counts(low, one):
+    if low.depth >= LOOPS or one.count == 1:
         _unrolled(low, one)
     else:
+        _require_countable(low, one)
         _hardware(low, one)
 
 
@@ -77,10 +82,19 @@ def _blocks(low: Lowering, one: Loop) -> Iterator[int]:
         yield low.value(end.value).size
 
 
-def _counts(low: Lowering, one: Loop) -> bool:
-    """Tell whether the fields of instructions hold the numbers of a hardware loop."""
-    largest = max(_blocks(low, one), default=0)
-    return one.count <= MOST and largest <= _MOST_STEP and largest * one.count <= _MOST_REACH
+def _require_countable(low: Lowering, one: Loop) -> None:
+    """Refuse a loop whose numbers the fields of instructions do not hold.
+
+    Raises:
+        ProgramUnsupported: too many iterations, or elements that they go through.
+    """
+    reach = max(_blocks(low, one), default=0) * one.count
+    if one.count > MOST or reach > _MOST_REACH:
+        raise ProgramUnsupported(
+            f"a loop of {one.count} iterations goes through {reach} elements, instructions count "
+            f"{MOST} iterations and reach {_MOST_REACH} elements",
+            hint="split it into several loops",
+        )
 
 
 def _source_block(low: Lowering, item: Sliced, number: int, count: int) -> View:

@@ -20,6 +20,8 @@ MOST = 0xFFFF
 
 _STRANGE = re.compile(r"[^A-Za-z0-9_.]+")
 _ENTRIES_SCANNED = 1 << 16
+_MOST_LINES = 1 << 14
+"""Several times the words of an instruction memory; some lines turn out to be superfluous."""
 
 
 @dataclass(eq=False, slots=True)
@@ -209,7 +211,16 @@ class Draft:
     executed: int = 0
 
     def emit(self, op: Op, **fields: Field) -> None:
-        """Append an instruction; fields that are not given are 0."""
+        """Append an instruction; fields that are not given are 0.
+
+        Raises:
+            ProgramUnsupported: there are far more than any instruction memory holds.
+        """
+        if len(self.lines) >= _MOST_LINES:
+            raise ProgramUnsupported(
+                f"the program has more than {_MOST_LINES} instructions, no chip holds as many",
+                hint="use a smaller model, or loops in it",
+            )
         self.executed += self.repeats
         self.lines.append(DraftLine(op, fields, self.comment))
         self.comment = ""
