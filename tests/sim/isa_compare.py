@@ -17,7 +17,7 @@ from tests.sim.isa_oracle import Oracle, OracleCore
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hostrt.sim.isa.machine import Observer
+    from hostrt.sim.isa.observer import Observer
 
 DM, TM, IM = 48, 24, 200
 """Words of the memories that are compared."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tests.sim.isa_oracle_ops import Stop, carry_out, cost, decode, events
+from tests.sim.isa_oracle_cost import cost, events
+from tests.sim.isa_oracle_ops import Stop, carry_out, decode
 
 MARK = 0x4F50454E495341
 OK, ILLEGAL, BAD_ADDRESS, BANK_OFF, BAD_MESSAGE, RUNAWAY, WRONG_VERSION, QUEUE_FULL = (

@@ -6,8 +6,7 @@ messages and nothing of boards; hostrt.sim.execute puts it behind a simulated ch
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from firmware_protocol.open_isa import (
 from firmware_protocol.stream import output_message
 from hostrt.sim.isa.code import Code, Executed, Segment
 from hostrt.sim.isa.scratch import Scratch
+from hostrt.sim.isa.starts import Start, earliest
 from hostrt.sim.isa.thread import ENDED, Thread
 from hostrt.sim.isa.traps import Trap
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from firmware_protocol.memory import MemoryKind
-    from firmware_protocol.open_isa import Instruction
     from firmware_protocol.words import DWords, Words
     from hostrt.sim.isa.memories import CoreMemories
+    from hostrt.sim.isa.observer import Observer
 
 _NO_WORDS: DWords = np.zeros(0, np.uint64)
 _LOW_HALF = 0xFFFF_FFFF
@@ -43,50 +43,6 @@ _VERSION_MASK = 0xFF
 _TRAP_MAILBOX = 0
 _MOST_OUTPUT_WORDS = 1 << 22
 """Output of one run, in 32-bit words; nobody can read any of it before the run is over."""
-
-
-class Observer(Protocol):
-    """Looks on while a machine works; it may read memories and must not change them."""
-
-    def executed(self, core: int, pc: int, instruction: Instruction, end: int) -> None:
-        """An instruction has had its effect.
-
-        Args:
-            core: where.
-            pc: its first word in the instruction memory.
-            instruction: which.
-            end: the core's time at its end, in cycles since the frame began.
-        """
-
-    def ended(self, core: int, pc: int, begin: int, end: int, trap: Trap | None) -> None:
-        """A thread has ended.
-
-        Args:
-            core: where.
-            pc: where it began.
-            begin: when it began, in cycles since the frame began.
-            end: when it ended.
-            trap: why, None for a HALT.
-        """
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Start:
-    """A thread that waits for its core.
-
-    Attributes:
-        arrival: when it was asked for, in cycles since the frame began.
-        order: counts what was asked for.
-        pc: where it begins.
-        payload: uint64 (n,), the words of its message.
-        link_words: words of it that came from another core.
-    """
-
-    arrival: int
-    order: int
-    pc: int
-    payload: DWords
-    link_words: int = 0
 
 
 class Machine:
@@ -300,7 +256,7 @@ class Machine:
         first: tuple[int, int, Start] | None = None
         for core, queue in enumerate(self._queues):
             if queue:
-                begin, start = _earliest(queue, self.clocks[core])
+                begin, start = earliest(queue, self.clocks[core])
                 if first is None or begin < first[0]:
                     first = begin, core, start
         if first is None:
@@ -354,14 +310,3 @@ class Machine:
             self._codes[trap.core].stopped(trap.pc)
         where = np.array([trap.core << 32 | trap.pc & _LOW_HALF], np.uint64)
         self.send(output_message(_TRAP_MAILBOX, where, trap.status))
-
-
-def _earliest(queue: list[Start], clock: int) -> tuple[int, Start]:
-    """Give when the first of the starts that wait on a core can begin, and which that is."""
-    begin, chosen = queue[0].arrival, queue[0]
-    for start in queue:
-        if start.arrival <= clock:
-            return clock, start
-        if start.arrival < begin:
-            begin, chosen = start.arrival, start
-    return begin, chosen
