@@ -8,18 +8,12 @@ from typing import TYPE_CHECKING
 
 from hostrt.chip import get_chip
 from hostrt.errors import UsageError
-from hostrt.fasmir.allocate import place
 from hostrt.fasmir.assembly import Assembly, Input, Output, Watched
+from hostrt.fasmir.compile_cores import Job, attempt, divide
 from hostrt.fasmir.compile_ports import completed, ports_of
 from hostrt.fasmir.image import program_of
 from hostrt.fasmir.layout import Capacity, format_needs, geometry_of, require_fit
 from hostrt.fasmir.layout_assembly import assemble_cores
-from hostrt.fasmir.lower import Lowering
-from hostrt.fasmir.lower_cores import Team
-from hostrt.fasmir.lower_draft import Draft, Names
-from hostrt.fasmir.lower_frame import lower_frame
-from hostrt.fasmir.lower_shares import Shares
-from hostrt.fasmir.lower_types import Kinds
 from hostrt.fqir.iospec import infer_iospec
 from hostrt.fqir.plan.ir import operands
 from hostrt.fqir.plan.lower import compile_plan
@@ -29,19 +23,13 @@ from hostrt.program.model import ProgramSource
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from firmware_protocol.bank_geometry import BankGeometry
     from firmware_protocol.iospec import IOSpec
-    from hostrt.fasmir.allocate import Needs, Placed
-    from hostrt.fasmir.lower_frame import Frame, Port
+    from hostrt.fasmir.allocate import Needs
+    from hostrt.fasmir.compile_cores import Attempt
+    from hostrt.fasmir.lower_shares import Shares
     from hostrt.fqir.graph import Model
     from hostrt.fqir.plan.ir import Plan
     from hostrt.program.model import Program
-
-_TRIES = 5
-_SLACK_WORDS = 64
-"""Words that are left free on core 0 when weights are taken away from it: shares are rounded."""
-_SMALL_WORDS = 512
-"""Weights of fewer words stay on core 0 unless room is short: the way to other cores costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,31 +54,6 @@ class Compiled:
         """Make a table of what each core needs and holds, in words."""
         chip = geometry_of(self.assembly.chip)
         return format_needs(self.needs, Capacity.of(chip))
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One compilation."""
-
-    name: str
-    plan: Plan
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
-    chip: BankGeometry
-
-
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """What came of one division of the work."""
-
-    frame: Frame
-    cores: tuple[Placed, ...]
-    executed: int
-    divisible: int
-
-    @property
-    def needs(self) -> tuple[Needs, ...]:
-        return tuple(core.needs for core in self.cores)
 
 
 def compile_model(
@@ -131,22 +94,22 @@ def compile_model(
     spec = infer_iospec(model, latched) if iospec is None else iospec
     plan = _needed(compile_plan(model, watch=watch))
     inputs, outputs = ports_of(model, plan, spec)
-    job = _Job(name or PurePath(model.path).stem or "model", plan, inputs, outputs, geometry)
-    attempt = _divide(job, cores) if shares is None else _attempt(job, shares)
-    require_fit(job.name, geometry, attempt.needs, attempt.executed)
-    assembly = _assembly(job, attempt, target.name)
+    job = Job(name or PurePath(model.path).stem or "model", plan, inputs, outputs, geometry)
+    found = divide(job, cores) if shares is None else attempt(job, shares)
+    require_fit(job.name, geometry, found.needs, found.executed)
+    assembly = _assembly(job, found, target.name)
     done = completed(spec, assembly)
     source = ProgramSource(model.path or job.name, "compiled", _hashes(model))
-    notes = _notes(attempt, cores)
-    return Compiled(assembly, program_of(assembly, done, source=source), done, attempt.needs, notes)
+    notes = _notes(found, cores)
+    return Compiled(assembly, program_of(assembly, done, source=source), done, found.needs, notes)
 
 
 def _hashes(model: Model) -> dict[str, str]:
     return {PurePath(model.path).name: model.sha256} if model.sha256 else {}
 
 
-def _notes(attempt: _Attempt, cores: int | None) -> tuple[str, ...]:
-    used = sum(len(one.draft.lines) > 0 for one in attempt.cores)
+def _notes(found: Attempt, cores: int | None) -> tuple[str, ...]:
+    used = sum(len(one.draft.lines) > 0 for one in found.cores)
     if cores is not None and used < cores:
         return (f"{used} of {cores} cores are used: more of them would not be faster",)
     if cores is None and used > 1:
@@ -168,84 +131,12 @@ def _needed(plan: Plan) -> Plan:
         kept = found
 
 
-# ---------------------------------------------------------------------- cores
-
-
-def _divide(job: _Job, cores: int | None) -> _Attempt:
-    """Find how many cores it takes and what each of them does."""
-    if cores == 1:
-        return _attempt(job, Shares())
-    if cores is not None:
-        return _divided(job, cores)
-    whole = _attempt(job, Shares())
-    if _fits(job, whole) or not whole.divisible or _other_excess(job, whole):
-        return whole
-    best = whole
-    for count in range(2, job.chip.n_cores + 1):
-        best = _divided(job, count)
-        if _fits(job, best):
-            break
-    return best
-
-
-def _divided(job: _Job, count: int) -> _Attempt:
-    """Spread the work over so many cores: as fast as possible, or else so that it fits."""
-    parts = (1 / count,) * count
-    attempt = _attempt(job, Shares(parts, even=True))
-    if _fits(job, attempt):
-        return attempt
-    for least in (_SMALL_WORDS, 0):
-        attempt = _fitted(job, parts, least)
-        if _fits(job, attempt):
-            break
-    return attempt
-
-
-def _fitted(job: _Job, parts: tuple[float, ...], least: int) -> _Attempt:
-    """Take weights away from core 0, which does everything else too, until all fit."""
-    capacity, count, share = Capacity.of(job.chip).data, len(parts), parts[0]
-    attempt = _attempt(job, Shares(parts, least_words=least))
-    for _ in range(_TRIES):
-        excess = attempt.needs[0].data - capacity
-        if excess <= 0 or share <= 0 or not attempt.divisible:
-            break
-        share = max(share - (excess + _SLACK_WORDS) / attempt.divisible, 0.0)
-        rest = (1 - share) / (count - 1)
-        attempt = _attempt(job, Shares((share, *(rest,) * (count - 1)), least_words=least))
-    return attempt
-
-
-def _fits(job: _Job, attempt: _Attempt) -> bool:
-    capacity = Capacity.of(job.chip)
-    return not any(text for one in attempt.needs for text in capacity.excess(one))
-
-
-def _other_excess(job: _Job, attempt: _Attempt) -> bool:
-    """Tell whether something does not fit that more cores would not change."""
-    capacity = Capacity.of(job.chip)
-    needs = attempt.needs[0]
-    return needs.tables > capacity.tables or needs.instructions > capacity.instructions
-
-
-def _attempt(job: _Job, shares: Shares) -> _Attempt:
-    labels = Names()
-    team = Team(tuple(Draft(core, labels) for core in range(len(shares.parts))), shares)
-    fixed = {port.value: port.kind for port in (*job.inputs, *job.outputs)}
-    low = Lowering(job.plan, Kinds(job.plan, fixed), team, job.plan.names)
-    frame = lower_frame(low, job.inputs, job.outputs)
-    executed = sum(draft.executed for draft in team.drafts)
-    used = [draft for draft in team.drafts if draft.lines]
-    return _Attempt(
-        frame, tuple(place(draft) for draft in used), executed, sum(team.divisible.values())
-    )
-
-
 # ---------------------------------------------------------------------- results
 
 
-def _assembly(job: _Job, attempt: _Attempt, chip: str) -> Assembly:
-    frame = attempt.frame
-    cores = assemble_cores(attempt.cores, frame.labels)
+def _assembly(job: Job, found: Attempt, chip: str) -> Assembly:
+    frame = found.frame
+    cores = assemble_cores(found.cores, frame.labels)
     inputs = zip(job.inputs, frame.labels, frame.n_words, strict=True)
     outputs = zip(job.outputs, frame.out_words, strict=True)
     return Assembly(

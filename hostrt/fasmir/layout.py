@@ -42,16 +42,22 @@ class Capacity:
         """Read it from the chip's banks."""
         return cls(chip.n_dm * chip.dm_words, chip.n_tm * chip.tm_words, chip.im_words)
 
+    def _sides(self, needs: Needs) -> Iterator[tuple[str, int, int]]:
+        """Give what is needed and what there is, per memory."""
+        yield "data memory", needs.data, self.data
+        yield "table memory", needs.tables, self.tables
+        yield "instruction memory", needs.instructions, self.instructions
+        yield "the program buffer", needs.threads, self.threads
+
     def excess(self, needs: Needs) -> Iterator[str]:
         """Say what of a core's program does not fit."""
-        for what, wanted, there in (
-            ("data memory", needs.data, self.data),
-            ("table memory", needs.tables, self.tables),
-            ("instruction memory", needs.instructions, self.instructions),
-            ("the program buffer", needs.threads, self.threads),
-        ):
+        for what, wanted, there in self._sides(needs):
             if wanted > there:
                 yield f"core {needs.core} needs {wanted} words of {what} and has {there}"
+
+    def lacking(self, needs: Needs) -> int:
+        """Give the words that a core's program has no room for."""
+        return sum(max(wanted - there, 0) for _, wanted, there in self._sides(needs))
 
 
 def format_needs(needs: Sequence[Needs], capacity: Capacity) -> str:
