@@ -12,6 +12,7 @@ from hostrt.chip import get_chip
 from hostrt.chip.platform import EVK2
 from hostrt.errors import UsageError
 from hostrt.sim.answers import EchoAnswer, FileAnswer, InputPort, OutputPort, load_answers
+from hostrt.sim.execute import ENGINES, PYTHON
 from hostrt.sim.spu import SimulatedSpu
 
 if TYPE_CHECKING:
@@ -31,19 +32,22 @@ class SimOptions:
         answer: "execute", "echo" or the path of a file with prepared outputs.
         program: program file whose inputs and outputs are declared to the stand-ins, or "".
         pll_locks: false for a board without reference clock.
+        engine: what executes: "python", or "c" for the C library.
     """
 
     answer: str = EXECUTE
     program: str = ""
     pll_locks: bool = True
+    engine: str = PYTHON
 
     @classmethod
     def from_url(cls, url: BoardUrl) -> SimOptions:
-        """Take the options `answer`, `program` and `pll` of a board address."""
+        """Take the options `answer`, `program`, `pll` and `engine` of a board address."""
         return cls(
             answer=url.option("answer", EXECUTE),
             program=url.option("program", ""),
             pll_locks=url.option("pll", "locks", ("locks", "never")) == "locks",
+            engine=url.option("engine", PYTHON, ENGINES),
         )
 
 
@@ -58,7 +62,11 @@ def build_spu(
     """
     chosen = options or SimOptions()
     return SimulatedSpu(
-        get_chip(chip), platform, answer=_answer(chosen), pll_locks=chosen.pll_locks
+        get_chip(chip),
+        platform,
+        answer=_answer(chosen),
+        pll_locks=chosen.pll_locks,
+        engine=chosen.engine,
     )
 
 

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from firmware_protocol.words import Words
     from hostrt.sim.control import Control
     from hostrt.sim.isa.traps import Trap
+    from hostrt.sim.isa_c import CMachine
     from hostrt.sim.memory import Bank, Memories
+
+PYTHON, IN_C = ENGINES = ("python", "c")
+"""What can execute: Python, or the C library, compiled at first use by the system's compiler."""
 
 _DWORD_WORDS = 2
 _EXECUTED = (MemoryKind.IM, MemoryKind.DM, MemoryKind.TM)
@@ -60,13 +64,14 @@ class Executor:
         n_cores: int,
         *,
         max_instructions: int = MAX_INSTRUCTIONS,
+        engine: str = PYTHON,
     ) -> None:
         self._control = control
         self._banks = [_CoreBanks(memories, core) for core in range(n_cores)]
         cores = [
             _core_memories(memories, control, self._banks[core], core) for core in range(n_cores)
         ]
-        self.machine = Machine(cores, max_instructions=max_instructions)
+        self.machine: Machine | CMachine = _make_machine(engine, cores, max_instructions)
         self._powered = {bank: bank.powered for bank in memories.banks}
 
     @property
@@ -126,6 +131,16 @@ class Executor:
         outputs = self.machine.run()
         seconds = self.machine.frame_cycles / self._control.clock_hz()
         return Reply(outputs, max(1, round(seconds * 1e6)))
+
+
+def _make_machine(
+    engine: str, cores: list[CoreMemories], max_instructions: int
+) -> Machine | CMachine:
+    if engine == PYTHON:
+        return Machine(cores, max_instructions=max_instructions)
+    from hostrt.sim.isa_c import CMachine
+
+    return CMachine(cores, max_instructions=max_instructions)
 
 
 def _core_memories(

@@ -17,7 +17,7 @@ from firmware_protocol.open_isa import MAX_INSTRUCTIONS
 from firmware_protocol.requests import Space
 from hostrt.chip.platform import EVK2
 from hostrt.sim.control import LOCK_REGISTERS, RESET_VALUES, make_control
-from hostrt.sim.execute import Executor
+from hostrt.sim.execute import PYTHON, Executor
 from hostrt.sim.memory import Memories
 from hostrt.sim.registers import RegisterFile
 
@@ -71,6 +71,7 @@ class SimulatedSpu:
         answer: Answer | None = None,
         pll_locks: bool = True,
         max_instructions: int = MAX_INSTRUCTIONS,
+        engine: str = PYTHON,
     ) -> None:
         """Make a chip that was just powered.
 
@@ -80,6 +81,10 @@ class SimulatedSpu:
             answer: what answers messages instead of executing the memories.
             pll_locks: false for a board whose reference clock is missing.
             max_instructions: instructions after which a thread counts as runaway.
+            engine: "python", or "c" for the C library.
+
+        Raises:
+            ExtraMissing: the C library cannot be compiled here.
         """
         self.chip = chip
         self.memories = Memories(chip.map)
@@ -93,6 +98,7 @@ class SimulatedSpu:
                 self.control,
                 chip.map.n_cores,
                 max_instructions=max_instructions,
+                engine=engine,
             )
         self.answer: Answer = answer
         self.exec_time_us = 0

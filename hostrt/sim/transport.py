@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CHIP = "spu001"
 _POLL_STEPS = 4
-_OPTIONS = frozenset({"answer", "program", "pll", "platform"})
+_OPTIONS = frozenset({"answer", "program", "pll", "platform", "engine"})
 
 
 class SimTransport(Transport):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +143,22 @@ def test_several_cores_give_the_same(chip: str, cores: int) -> None:
         Runner("hw", found.program, board=f"sim://{chip}").run(inputs),
     ):
         assert np.array_equal(result.outputs["output.0"], expected["output.0"])
+
+
+@pytest.mark.skipif(not (shutil.which("cc") or shutil.which("gcc")), reason="no C compiler")
+@pytest.mark.parametrize("name", ["gru2", "control_flow"])
+def test_the_c_library_behind_the_board_gives_the_same(name: str) -> None:
+    inputs, expected, _ = golden(name)
+    program = compiled(name, chip="spu150tc1").program
+    python, in_c = (
+        Runner("hw", program, board=f"sim://spu150tc1?engine={engine}").run(inputs)
+        for engine in ("python", "c")
+    )
+    assert (
+        python.metrics.latencies_s["device"].tolist() == in_c.metrics.latencies_s["device"].tolist()
+    )
+    for key, array in expected.items():
+        assert np.array_equal(in_c.outputs[key].reshape(array.shape), array)
 
 
 def test_ten_thousand_frames_do_not_drift() -> None:
