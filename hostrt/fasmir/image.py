@@ -52,11 +52,11 @@ def program_of(
 
 
 def _banks(core: Core, chip: BankGeometry) -> Iterator[BankImage]:
-    yield from _split(core.number, MemoryKind.DM, data_words(core), chip)
+    yield from _split(core.number, MemoryKind.DM, data_words(core), _filled(core), chip)
     tables = np.zeros(max((one.address + one.n_words for one in core.tables), default=0), np.uint64)
     for table in core.tables:
         tables[table.address : table.address + table.n_words] = table.words()
-    yield from _split(core.number, MemoryKind.TM, tables, chip)
+    yield from _split(core.number, MemoryKind.TM, tables, tables.size, chip)
     if core.threads:
         size = max(thread.number for thread in core.threads) + 1
         entries, scores = np.zeros(size, np.uint64), np.zeros(size, np.uint64)
@@ -75,17 +75,25 @@ def data_words(core: Core) -> DWords:
     It reaches into the last bank that is used, even where that holds temporaries only: a bank
     without an image is not powered.
     """
-    held = [one for one in core.symbols if one.initial is not None]
-    filled = max((one.end for one in held), default=0)
     used = max((one.end for one in core.symbols), default=0)
     last_bank = (used - 1) // _POWERED_DWORDS * _POWERED_DWORDS if used else -1
-    words = np.zeros(max(filled, last_bank + 1), np.uint64)
-    for symbol in held:
-        words[symbol.address : symbol.end] = symbol.words()
+    words = np.zeros(max(_filled(core), last_bank + 1), np.uint64)
+    for symbol in core.symbols:
+        if symbol.initial is not None:
+            words[symbol.address : symbol.end] = symbol.words()
     return words
 
 
-def _split(core: int, kind: MemoryKind, words: DWords, chip: BankGeometry) -> Iterator[BankImage]:
+def _filled(core: Core) -> int:
+    """Give the words of DM that have a content of their own."""
+    return max((one.end for one in core.symbols if one.initial is not None), default=0)
+
+
+def _split(
+    core: int, kind: MemoryKind, words: DWords, filled: int, chip: BankGeometry
+) -> Iterator[BankImage]:
+    """Cut a memory into banks; beyond what is filled, a word is enough for the power of a bank."""
     size = chip.bank_words(kind)
     for index, start in enumerate(range(0, words.size, size)):
-        yield BankImage(core, kind, index, words[start : start + size])
+        stop = min(max(filled, start + 1), start + size) if size <= _POWERED_DWORDS else words.size
+        yield BankImage(core, kind, index, words[start:stop])
