@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,8 @@ pytestmark = pytest.mark.fault
 
 CORPUS = corpus("canary")
 WRAPPED = ["os.system", "builtins.exec", "STACK_GLOBAL", "nested reduce", "this file", "INST"]
-SECONDS = 2.0 if sys.gettrace() is None else 20.0  # a tracer makes everything slower
+SECONDS = 20.0
+"""Far above the 2 s that are the goal: this finds what hangs, benchmarks find what is slow."""
 
 
 def refusal(data: bytes) -> HostrtError:
