@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from hostrt.chip import get_chip
-from hostrt.errors import UsageError
+from hostrt.errors import ProgramUnsupported, UsageError
 from hostrt.fasmir.assembly import Assembly, Input, Output, Watched
 from hostrt.fasmir.compile_cores import Job, attempt, divide
 from hostrt.fasmir.compile_ports import completed, ports_of
@@ -92,7 +92,7 @@ def compile_model(
     if cores is not None and not 1 <= cores <= geometry.n_cores:
         raise UsageError(f"{cores} cores, expected 1 to {geometry.n_cores}: {geometry.name}")
     spec = infer_iospec(model, latched) if iospec is None else iospec
-    plan = _needed(compile_plan(model, watch=watch))
+    plan = _needed(_planned(model, watch))
     inputs, outputs = ports_of(model, plan, spec)
     job = Job(name or PurePath(model.path).stem or "model", plan, inputs, outputs, geometry)
     found = divide(job, cores) if shares is None else attempt(job, shares)
@@ -102,6 +102,15 @@ def compile_model(
     source = ProgramSource(model.path or job.name, "compiled", _hashes(model))
     notes = _notes(found, cores)
     return Compiled(assembly, program_of(assembly, done, source=source), done, found.needs, notes)
+
+
+def _planned(model: Model, watch: Sequence[str]) -> Plan:
+    try:
+        return compile_plan(model, watch=watch)
+    except ProgramUnsupported as error:
+        raise ProgramUnsupported(
+            error.message, hint="the fqir runner's reference engine can run it, a chip cannot"
+        ) from error
 
 
 def _hashes(model: Model) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firmware_protocol.open_isa import LINK_WORDS, QUEUE_LENGTH
+from firmware_protocol.open_isa import LINK_WORDS, N_THREADS, QUEUE_LENGTH
 from firmware_protocol.open_isa_ops import Op
 from hostrt.errors import ProgramUnsupported
 from hostrt.fasmir.assembly import Role
@@ -134,6 +134,8 @@ class Team:
         self.divisible[weights.key] = n_words
         if n_words < self.shares.least_words or len(self.drafts) == 1:
             return None
+        if len(self.drafts[0].threads) >= N_THREADS - 1:
+            return None  # none is left that could wait for the answers
         sent = _words(x)
         ranges = self.shares.ranges(Work(n, row, z.type.lanes, sent))
         answers = sum(-(-(stop - start) // z.type.lanes) for start, stop in ranges[1:])

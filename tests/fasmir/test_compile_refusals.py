@@ -224,6 +224,32 @@ def test_more_cores_than_are_useful_are_left_alone() -> None:
     assert compiled.program.n_cores == 1
 
 
+def test_threads_that_wait_for_answers_are_not_used_up() -> None:
+    draft, rng = Draft(), np.random.default_rng(0)
+    x = draft.input("x", 32)
+    for i in range(70):
+        w = draft.parameter(f"w{i}", rng.integers(-128, 128, (32, 32)))
+        x = draft.add("matmul", f"y{i}", x, w, **PRODUCT)
+    x.shape = (32,)
+    model = draft.model(x)
+
+    shares = Shares((0.25, 0.25, 0.25, 0.25))
+    compiled = require_agreement(model, [noise((3, 32), 16)], chip="spu150", shares=shares)
+
+    assert compiled.needs[0].threads == 63
+
+
+def test_what_has_no_exact_equivalent_is_refused() -> None:
+    draft = Draft()
+    x = draft.input("x", 4)
+    y = draft.add("shift", "y", x, shamt=-70, bw=16, rounded=True)
+
+    with pytest.raises(ProgramUnsupported, match="cannot be planned ahead") as caught:
+        compile_model(draft.model(y))
+
+    assert caught.value.hint == "the fqir runner's reference engine can run it, a chip cannot"
+
+
 # ---------------------------------------------------------------------- tables
 
 
