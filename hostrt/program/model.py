@@ -62,8 +62,8 @@ class ProgramSource:
     """Where a program came from.
 
     Attributes:
-        path: file, folder or built-in name.
-        format: "femto", "prog", "zip", "folder" or "builtin".
+        path: file, folder or built-in name; of a compiled program that of the model.
+        format: "femto", "prog", "zip", "folder", "builtin" or "compiled".
         sha256: hash of every file read, by file name.
     """
 
