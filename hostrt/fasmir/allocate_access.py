@@ -35,10 +35,6 @@ class Access:
         """Give the same access to a buffer that begins so much earlier."""
         return Access(self.line, self.start + n_bytes, self.stop + n_bytes, self.writes)
 
-    def overlaps(self, other: Access) -> bool:
-        """Tell whether both touch a common byte."""
-        return self.start < other.stop and other.start < self.stop
-
 
 @dataclass(slots=True)
 class Uses:
@@ -68,10 +64,6 @@ class Span:
 
     first: int
     last: int
-
-    def meets(self, other: Span) -> bool:
-        """Tell whether both hold something at once."""
-        return self.first <= other.last and other.first <= self.last
 
 
 def span_of(uses: Sequence[Access], regions: Sequence[tuple[int, int]]) -> Span:

@@ -201,14 +201,6 @@ def vector(
     draft.emit(op, n=n, **fields, sx=shifts[0], sy=sy, **end.fields())
 
 
-def limited(draft: Draft, z: View, low: View | Number | None, high: View | Number | None) -> None:
-    """Clamp z in place to limits that saturation to a number of bits does not give."""
-    if low is not None:
-        vector(draft, Op.MAX, z, low, z)
-    if high is not None:
-        vector(draft, Op.MIN, z, high, z)
-
-
 def dense(shape: Sequence[int]) -> list[int]:
     """Give the strides of a row-major block."""
     strides, step = [], 1
