@@ -16,7 +16,7 @@ from hostrt.compiler.messages import extra_missing
 from hostrt.errors import CompilerTimeout, CompilerUnavailable, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 IMAGE_VARIABLE = "FEMTOCRUX_SERVER_IMAGE_NAME"
 PULL_VARIABLE = "FS_ALLOW_DOCKER_PULL"
@@ -116,27 +116,34 @@ def require_local() -> None:
 
 @contextmanager
 def docker_faults(doing: str) -> Iterator[None]:
-    """Turn faults of Docker and of the way to it into hostrt's errors."""
+    """Turn faults of Docker and of the way to it into hostrt's errors.
+
+    Raises:
+        CompilerTimeout: no answer in time.
+        CompilerUnavailable: anything else.
+    """
     import docker
     import requests
 
     try:
         yield
-    except requests.exceptions.Timeout as error:
-        raise CompilerTimeout(f"{doing}: Docker did not answer", hint="is it busy?") from error
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise _unavailable(doing, error) from error
+        causes = list(_chain(error))
+        if any(isinstance(cause, requests.exceptions.Timeout) for cause in causes):
+            raise CompilerTimeout(f"{doing}: Docker did not answer", hint="is it busy?") from error
+        raise _unavailable(doing, error, causes) from error
 
 
-def _unavailable(doing: str, error: Exception) -> CompilerUnavailable:
-    cause = _first_os_error(error)
-    if isinstance(cause, PermissionError):
+def _unavailable(
+    doing: str, error: Exception, causes: Sequence[BaseException]
+) -> CompilerUnavailable:
+    if any(isinstance(cause, PermissionError) for cause in causes):
         return CompilerUnavailable(
             f"{doing}: Docker does not let this user in",
             hint="be in the group docker and log in again, or name a running service with "
             "--compiler-address",
         )
-    if isinstance(cause, FileNotFoundError | ConnectionRefusedError):
+    if any(isinstance(cause, FileNotFoundError | ConnectionRefusedError) for cause in causes):
         return CompilerUnavailable(
             f"{doing}: Docker is not running",
             hint="start it, or name a running service with --compiler-address",
@@ -145,13 +152,10 @@ def _unavailable(doing: str, error: Exception) -> CompilerUnavailable:
     return CompilerUnavailable(f"{doing}: {one_line(text)}", hint="see `docker ps` and its log")
 
 
-def _first_os_error(error: BaseException | None) -> OSError | None:
-    """Find what the operating system said; the packages in between wrap it several times."""
-    kinds = (PermissionError, FileNotFoundError, ConnectionRefusedError)
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Give an error and what caused it; the packages in between wrap it several times."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
-        if isinstance(error, kinds):
-            return error
+        yield error
         seen.add(id(error))
         error = error.__cause__ or error.__context__
-    return None

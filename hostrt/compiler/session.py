@@ -109,7 +109,8 @@ class ServiceSimulation:
         # what is still in the queue will not be sent; this ends the thread that waits for more
         with suppress(queue.Full):
             self._queue.put_nowait(None)
-        with self._connection.ignored_faults(), _cancelled_after(call, _CLOSE_S):
+        limit_s = min(_CLOSE_S, self._connection.limits.short_s)
+        with self._connection.ignored_faults(), _cancelled_after(call, limit_s):
             for _ in call:
                 pass
         call.cancel()

@@ -1,0 +1,58 @@
+"""Fixtures of compiler tests: services, engines, golden models, an environment without settings."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hostrt.fqir.load import load_model
+from tests.compiler.fake_docker import FakeDocker, serve_docker
+from tests.compiler.service import serve
+from tests.peer.calls import VARIABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hostrt.fqir.graph import Model
+    from tests.compiler.service import Service
+
+GOLDEN = Path(__file__).parents[1] / "data" / "fqir"
+_SETTINGS = ("HOSTRT_", "FEMTOCRUX_", "FS_", "DOCKER_", "GH_PACKAGE_KEY")
+
+
+@cache
+def golden(name: str, file: str = "model.pt") -> Model:
+    """Read a golden model, once per process."""
+    return load_model(GOLDEN / name / file)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in an empty folder without settings, and without the machine's own Docker."""
+    for name in [name for name in os.environ if name.startswith(_SETTINGS)]:
+        if name != VARIABLE:
+            monkeypatch.delenv(name)
+    for name in ("XDG_CONFIG_HOME", "DOCKER_CONFIG"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-docker.sock")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def service() -> Iterator[Callable[..., Service]]:
+    """Start services; arguments as in `tests.compiler.service.serve`."""
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(serve(**options))
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDocker]:
+    """A Docker engine without images, which the environment names."""
+    with serve_docker(FakeDocker()) as made:
+        monkeypatch.setenv("DOCKER_HOST", made.url)
+        yield made
