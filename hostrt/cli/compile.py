@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hostrt.cli.compiler_options import OPEN, add_compiler_options
+from hostrt.cli.compiler_options import OPEN, add_compiler_options, compile_with
 from hostrt.cli.output import note, print_json, say
 from hostrt.errors import ProgramUnsupported, UsageError
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import argparse
 
     from hostrt.fasmir.assembly import Assembly
-    from hostrt.fqir.graph import Model
     from hostrt.program.model import Program
 
 
@@ -77,37 +76,18 @@ class _Made:
 
 
 def _compile(arguments: argparse.Namespace) -> _Made:
-    from hostrt.cli.compiler_options import compiler_settings, make_compiler
-    from hostrt.cli.subject import DEFAULT_CHIP
-    from hostrt.compiler.base import CompileOptions
     from hostrt.fqir.load import load_model
     from hostrt.runner.fqir_io import io_of_model
 
-    settings = compiler_settings(arguments)
-    with make_compiler(arguments) as compiler:
-        model = load_model(arguments.model)
-        latched = [name for name in (arguments.latched or "").split(",") if name]
-        io = io_of_model(model, arguments.iospec, latched)
-        for item in io.notes if not arguments.json else ():
-            note(f"note: {item}")
-        settings |= _open_settings(arguments, model)
-        chip, profile = arguments.chip or DEFAULT_CHIP, arguments.opt_profile or ""
-        options = CompileOptions(chip, io.iospec, profile=profile, settings=settings)
-        made = compiler.compile(model, options)
+    if arguments.compiler != OPEN and arguments.debug_vars is not None:
+        raise UsageError("--debug-vars is for the open compiler only", hint="leave it away")
+    model = load_model(arguments.model)
+    latched = [name for name in (arguments.latched or "").split(",") if name]
+    io = io_of_model(model, arguments.iospec, latched)
+    for item in io.notes if not arguments.json else ():
+        note(f"note: {item}")
+    made = compile_with(arguments, model, io.iospec)
     return _Made(made.program, made.assembly, made.notes, made.usage)
-
-
-def _open_settings(arguments: argparse.Namespace, model: Model) -> dict[str, object]:
-    """Give what only the open compiler understands."""
-    from hostrt.fqir.variables import choose_variables
-
-    if arguments.compiler != OPEN:
-        for flag in ("cores", "debug_vars"):
-            if getattr(arguments, flag) is not None:
-                raise UsageError(f"--{flag.replace('_', '-')} is for the open compiler only")
-        return {}
-    named = [item for item in (arguments.debug_vars or "").split(",") if item]
-    return {"cores": arguments.cores, "watch": choose_variables(model, named)}
 
 
 def _assemble(arguments: argparse.Namespace) -> _Made:

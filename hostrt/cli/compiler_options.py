@@ -11,9 +11,12 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-    from hostrt.compiler.base import Compiler
+    from firmware_protocol.iospec import IOSpec
+    from hostrt.compiler.base import CompiledModel, CompileOptions, Compiler
+    from hostrt.fqir.graph import Model
 
 OPEN, FEMTOCRUX = "open", "femtocrux"
+DEFAULT_CHIP = "spu001"
 
 
 def add_compiler_options(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +73,33 @@ def make_compiler(arguments: argparse.Namespace) -> Compiler:
             flags["address"] = resolve("compiler_address", arguments.compiler_address).value
     given = {key: value for key, value in flags.items() if value is not None}
     return get_compiler(name, **given)
+
+
+def compile_options(arguments: argparse.Namespace, model: Model, iospec: IOSpec) -> CompileOptions:
+    """Collect what the arguments say about compiling a model.
+
+    Raises:
+        UsageError: a variable that does not exist, or a flag that only another compiler takes.
+    """
+    from hostrt.compiler.base import CompileOptions
+    from hostrt.fqir.variables import choose_variables
+
+    settings = compiler_settings(arguments)
+    if arguments.compiler == OPEN:
+        named = [item for item in (arguments.debug_vars or "").split(",") if item]
+        settings |= {"cores": arguments.cores, "watch": choose_variables(model, named)}
+    elif arguments.cores is not None:
+        raise UsageError("--cores is for the open compiler only", hint="leave it away")
+    profile = arguments.opt_profile or ""
+    return CompileOptions(
+        arguments.chip or DEFAULT_CHIP, iospec, profile=profile, settings=settings
+    )
+
+
+def compile_with(arguments: argparse.Namespace, model: Model, iospec: IOSpec) -> CompiledModel:
+    """Compile a model as the arguments say, and let go of the compiler."""
+    with make_compiler(arguments) as compiler:
+        return compiler.compile(model, compile_options(arguments, model, iospec))
 
 
 def compiler_settings(arguments: argparse.Namespace) -> dict[str, object]:

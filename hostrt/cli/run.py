@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hostrt.cli.board_options import add_board_options, board_address
+from hostrt.cli.compiler_options import OPEN, add_compiler_options, compile_options, make_compiler
 from hostrt.cli.output import note, print_json, say
 from hostrt.cli.program_options import add_program_options
 from hostrt.cli.run_inputs import check_numbers, prepare_inputs
 from hostrt.cli.run_report import print_report
 from hostrt.cli.run_settings import fill_from_settings
-from hostrt.errors import UsageError
+from hostrt.errors import ProgramUnsupported, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from hostrt.cli.run_store import RunFolder
     from hostrt.cli.subject import Subject
     from hostrt.frames.frames import Frames
+    from hostrt.runner.base import BaseRunner
     from hostrt.runner.result import RunResult
 
 
@@ -85,6 +87,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     models.add_argument(
         "--spu-model", metavar="FILE", help="energy coefficients for fasmir (default: the chip's)"
     )
+    add_compiler_options(parser)
     add_program_options(parser)
 
 
@@ -180,12 +183,36 @@ def _run_one(work: _Run, name: str) -> RunResult:
             "debug_vars": [item for item in (arguments.debug_vars or "").split(",") if item],
             "engine": arguments.engine or "auto",
         }
-    with Runner(name, work.subject.for_runner(name, takes(name)), **options) as runner:
-        return runner.run(
-            _as_inputs(work.inputs.loaded.frames),
-            input_period_s=work.inputs.period_s,
-            on_frame=_on_frame(name, quiet=arguments.quiet or arguments.json),
-        )
+    subject = work.subject
+    if name == "fasmir" and subject.model is not None and arguments.compiler != OPEN:
+        return _run_on_service(work)
+    with Runner(name, subject.for_runner(name, takes(name)), **options) as runner:
+        return _frames_through(work, runner)
+
+
+def _run_on_service(work: _Run) -> RunResult:
+    """Run the vendor's simulator: what the `fasmir` runner is for its instruction set."""
+    from hostrt.compiler.femtocrux import FemtocruxCompiler
+    from hostrt.runner.service import ServiceRunner
+
+    subject, arguments = work.subject, work.arguments
+    with make_compiler(arguments) as compiler:
+        if not isinstance(compiler, FemtocruxCompiler) or not (subject.model and subject.compiled):
+            raise ProgramUnsupported(
+                f"the compiler {arguments.compiler!r} has no simulator",
+                hint="leave fasmir out of --runners",
+            )
+        options = compile_options(arguments, subject.model, subject.io.iospec)
+        with ServiceRunner(subject.compiled, subject.model, compiler, options) as runner:
+            return _frames_through(work, runner)
+
+
+def _frames_through(work: _Run, runner: BaseRunner) -> RunResult:
+    return runner.run(
+        _as_inputs(work.inputs.loaded.frames),
+        input_period_s=work.inputs.period_s,
+        on_frame=_on_frame(runner.name, quiet=work.arguments.quiet or work.arguments.json),
+    )
 
 
 def _as_inputs(frames: Frames) -> dict[str, NDArray[np.signedinteger]]:

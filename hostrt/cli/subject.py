@@ -6,20 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hostrt.cli.compiler_options import compile_with
 from hostrt.cli.program_options import load_program
 from hostrt.errors import ProgramUnsupported, UsageError
 
 if TYPE_CHECKING:
     import argparse
 
-    from firmware_protocol.iospec import IOSpec
-    from hostrt.fasmir.compile import Compiled
+    from hostrt.compiler.base import CompiledModel
     from hostrt.fqir.graph import Model
     from hostrt.frames.frames import VectorSpec
     from hostrt.program.model import Program
     from hostrt.runner.base import ModelIo
-
-DEFAULT_CHIP = "spu001"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class Subject:
         io: its inputs and outputs.
         program: the compiled program, None when there is only a model.
         model: the model, None when there is only a program.
-        compiled: what the open compiler made of the model, None when nobody needs it.
+        compiled: what the compiler made of the model, None when nobody needs it.
         notes: what was noticed when it was read.
     """
 
@@ -45,7 +43,7 @@ class Subject:
     io: ModelIo
     program: Program | None = None
     model: Model | None = None
-    compiled: Compiled | None = None
+    compiled: CompiledModel | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -60,7 +58,7 @@ class Subject:
             return f"{self.name} for {self.chip}, {size}, {self.sha256[:12]}"
         return f"{self.name}, FQIR model, {self.sha256[:12]}"
 
-    def for_runner(self, name: str, takes: str) -> Program | Model | Compiled:
+    def for_runner(self, name: str, takes: str) -> Program | Model | CompiledModel:
         """Give the representation that a runner takes.
 
         Args:
@@ -70,7 +68,7 @@ class Subject:
         Raises:
             ProgramUnsupported: there is no such representation.
         """
-        found: Program | Model | Compiled | None = self.model
+        found: Program | Model | CompiledModel | None = self.model
         if takes == "assembly":
             found = self.compiled or self.program
         elif takes == "program":
@@ -104,7 +102,7 @@ def load_subject(arguments: argparse.Namespace, paths: list[str], takes: frozens
 
     if len(paths) == 1 and is_fqir_file(paths[0]):
         return _of_model(arguments, paths[0], compiles=bool(takes - {"model"}))
-    for flag in ("latched", "debug_vars", "engine", "cores"):
+    for flag in ("latched", "debug_vars", "engine", "cores", "opt_profile", "compiler_address"):
         if getattr(arguments, flag) is not None:
             raise UsageError(
                 f"--{flag.replace('_', '-')} is for FQIR models, and {paths[0]} is a program",
@@ -133,7 +131,7 @@ def _of_model(arguments: argparse.Namespace, path: str, *, compiles: bool) -> Su
     model = load_model(path)
     latched = [name for name in (arguments.latched or "").split(",") if name]
     io = io_of_model(model, arguments.iospec, latched)
-    compiled = _compile(arguments, model, io.iospec) if compiles else None
+    compiled = compile_with(arguments, model, io.iospec) if compiles else None
     return Subject(
         path=path,
         name=Path(path).stem,
@@ -144,18 +142,4 @@ def _of_model(arguments: argparse.Namespace, path: str, *, compiles: bool) -> Su
         model=model,
         compiled=compiled,
         notes=(*io.notes, *(compiled.notes if compiled else ())),
-    )
-
-
-def _compile(arguments: argparse.Namespace, model: Model, iospec: IOSpec) -> Compiled:
-    from hostrt.fasmir.compile import compile_model
-    from hostrt.fqir.variables import choose_variables
-
-    named = [item for item in (arguments.debug_vars or "").split(",") if item]
-    return compile_model(
-        model,
-        chip=arguments.chip or DEFAULT_CHIP,
-        iospec=iospec,
-        cores=arguments.cores,
-        watch=choose_variables(model, named),
     )

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from hostrt.compiler.base import CompiledModel
     from hostrt.fasmir.assembly import Assembly
     from hostrt.fasmir.compile import Compiled
     from hostrt.fqir.graph import Model
@@ -32,7 +33,7 @@ def takes(name: str) -> str:
 
 def Runner(  # noqa: N802 - reads and is documented as the class it stands for
     name: str,
-    program: Program | Model | Compiled | Assembly | str | Path = "LOOPBACK",
+    program: Program | Model | Compiled | CompiledModel | Assembly | str | Path = "LOOPBACK",
     **options: object,
 ) -> BaseRunner:
     """Make the runner registered under `name`.

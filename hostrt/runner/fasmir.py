@@ -15,6 +15,7 @@ from firmware_protocol.open_isa import describe_status
 from firmware_protocol.packing import words_to_dwords
 from hostrt.chip import get_chip
 from hostrt.chip.platform import EVK2, RTL
+from hostrt.compiler.base import CompiledModel
 from hostrt.errors import BadStatus, UsageError
 from hostrt.fasmir.accounting import Account
 from hostrt.fasmir.assembly import Assembly
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, NDArray[np.signedinteger]]
 
-Subject = Compiled | Assembly | Program | Model | str | Path
+Subject = Compiled | CompiledModel | Assembly | Program | Model | str | Path
 """What the runner takes; models are compiled, programs disassembled."""
 
 
@@ -217,8 +218,10 @@ def _resolve(subject: Subject, chip: str | None) -> tuple[Assembly, Program]:
         subject = load_model(subject) if is_fqir_file(subject) else Program.load(subject, chip=chip)
     if isinstance(subject, Model):
         subject = compile_model(subject, chip=chip or "spu001")
-    if isinstance(subject, Compiled):
+    if isinstance(subject, Compiled | CompiledModel) and subject.assembly is not None:
         return subject.assembly, subject.program
+    if isinstance(subject, CompiledModel):
+        subject = subject.program
     if isinstance(subject, Program):
         return disassemble(subject), subject
     if not isinstance(subject, Assembly):
