@@ -12,7 +12,6 @@ from firmware_protocol.errors import FormatError, LocalMisuseError
 from firmware_protocol.open_isa import FIRST_PC, KNOWN_VERSIONS, make, n_operand_words
 from firmware_protocol.open_isa_ops import FIELDS, Mode, Op, Type
 from hostrt.fasmir.assembly import (
-    SPACES,
     Assembly,
     Core,
     Input,
@@ -20,13 +19,13 @@ from hostrt.fasmir.assembly import (
     Output,
     Reference,
     Role,
-    Space,
     Symbol,
     Table,
     Thread,
     Watched,
 )
 from hostrt.fasmir.parse_parts import Coded, CoreText, Vector
+from hostrt.fasmir.spaces import SPACES, Space
 from hostrt.fasmir.text import PLAIN_NAME
 from hostrt.program.intake import format_faults
 

@@ -9,7 +9,6 @@ from firmware_protocol.errors import LocalMisuseError
 from firmware_protocol.open_isa import FIRST_PC, Instruction, make, n_operand_words
 from firmware_protocol.open_isa_ops import FIELDS, VECTOR_OPS, Mode, Op, Type
 from hostrt.fasmir.assembly import (
-    SPACES,
     Assembly,
     Core,
     Input,
@@ -17,12 +16,12 @@ from hostrt.fasmir.assembly import (
     Output,
     Reference,
     Role,
-    Space,
     Symbol,
     Table,
     Thread,
     Watched,
 )
+from hostrt.fasmir.spaces import SPACES, Space
 
 NAMES = st.text('ab%.$ ;"\\é:=+@-0', min_size=1, max_size=6)
 COMMENTS = st.text("ab ;\"'%", max_size=12).map(str.strip)

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from firmware_protocol.memory import MemoryKind
 from firmware_protocol.open_isa import MARK, decode
 from firmware_protocol.open_isa_ops import Mode, Type
-from hostrt.fasmir.assembly import SPACES, Role, Space, Symbol, Table, pack, unpack
+from hostrt.fasmir.assembly import Role, Symbol, Table, pack, unpack
 from hostrt.fasmir.compile import compile_model
 from hostrt.fasmir.lower_shares import Shares
 from hostrt.fasmir.parse import parse_assembly
+from hostrt.fasmir.spaces import SPACES, Space
 from hostrt.fasmir.text import format_assembly
 from tests.fasmir.agreement import require_agreement
 from tests.fqir.inspected import golden, meta_of
