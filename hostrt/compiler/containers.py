@@ -8,26 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hostrt.compiler.connection import Address, last_line
-from hostrt.compiler.docker_engine import (
-    GITHUB,
-    IMAGE_VARIABLE,
-    LABEL,
-    PULL_VARIABLE,
-    docker_faults,
-    is_vendors,
-    login_for,
-    may_pull,
-    open_docker,
-    repository_of,
-    require_local,
-)
-from hostrt.errors import CompilerTimeout, CompilerUnavailable, UsageError
+from hostrt.compiler.docker_engine import LABEL, docker_faults, open_docker, require_local
+from hostrt.compiler.docker_images import IMAGE_VARIABLE, find_image, is_vendors
+from hostrt.errors import CompilerUnavailable, UsageError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -51,7 +39,6 @@ _NAME = "femtocrux_server_{}"
 _MOST_NAMES = 256
 _CONFLICT = 409
 _STOP_S = 10
-_PULL_S = 1800.0
 _LOG_LINES = 200
 
 
@@ -104,7 +91,7 @@ class ServiceContainer:
         self._docker = open_docker()
         self._container: Any = None
         try:
-            self.image = _find_image(self._docker, image, version or KNOWN_VERSION)
+            self.image = find_image(self._docker, image, version or KNOWN_VERSION)
             with docker_faults(f"starting a container of {self.image}"):
                 self._container = _create(self._docker, self.image, hardware)
                 self.name = str(self._container.name)
@@ -259,51 +246,6 @@ def _logs(container: Any) -> str:
     with docker_faults(f"reading the log of container {container.name}"):
         data: bytes = container.logs(tail=_LOG_LINES)
     return data.decode("utf-8", "replace")
-
-
-def _find_image(docker: Any, named: str, version: str) -> str:
-    """Choose the image: named, else the vendor's with the tag, else pulled."""
-    named = named or os.environ.get(IMAGE_VARIABLE, "")
-    with docker_faults("listing images"):
-        tags: list[str] = sorted(tag for item in docker.images.list() for tag in item.tags)
-    if named:
-        if {named, f"{named}:latest"} & set(tags):
-            return named
-        raise CompilerUnavailable(
-            f"there is no image {named} on this machine",
-            hint=f"pull it yourself, or unset {IMAGE_VARIABLE}",
-        )
-    vendors = [tag for tag in tags if is_vendors(tag)]
-    # Amazon's registry first, as the vendor's client does
-    wanted = [tag for tag in vendors if tag == f"{repository_of(tag)}:{version}"]
-    if wanted:
-        return min(wanted, key=lambda tag: tag.startswith(GITHUB))
-    image = f"{GITHUB}:{version}"
-    if not may_pull():
-        others = f"; there are {', '.join(vendors)}" if vendors else ""
-        raise CompilerUnavailable(
-            f"image {image} is not on this machine and {PULL_VARIABLE} forbids to pull it{others}",
-            hint="pull it yourself, or choose a version with --compiler-version",
-        )
-    _pull(docker, image)
-    return image
-
-
-def _pull(docker: Any, image: str) -> None:
-    login = login_for(image)
-    repository, _, tag = image.rpartition(":")
-    _log.info("pulling %s", image)
-    stop = time.monotonic() + _PULL_S
-    with docker_faults(f"pulling {image}"):
-        pieces = docker.api.pull(repository, tag, stream=True, decode=True, auth_config=login)
-        for piece in pieces:
-            if "error" in piece:
-                raise CompilerUnavailable(
-                    f"pulling {image}: {last_line(str(piece['error']))}",
-                    hint="check the key and your connection",
-                )
-            if time.monotonic() > stop:
-                raise CompilerTimeout(f"pulling {image} took more than {_PULL_S:g} s")
 
 
 def _create(docker: Any, image: str, hardware: str) -> Any:

@@ -1,81 +1,24 @@
-"""Talking to Docker: the client, its faults in one wording, the names of the vendor's image.
-
-Femtocrux service reference 4. The package `docker` belongs to the extra; it is imported here only.
-"""
+"""Talking to Docker: the client, and its faults in one wording."""
 
 from __future__ import annotations
 
 import os
-import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from hostrt.compiler.connection import LOOPBACK, one_line
 from hostrt.compiler.messages import extra_missing
-from hostrt.errors import CompilerTimeout, CompilerUnavailable, UsageError
+from hostrt.errors import CompilerTimeout, CompilerUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-IMAGE_VARIABLE = "FEMTOCRUX_SERVER_IMAGE_NAME"
-PULL_VARIABLE = "FS_ALLOW_DOCKER_PULL"
-KEY_VARIABLE = "GH_PACKAGE_KEY"
 LABEL = "femtocrux_server"
 """Label that the vendor's client and hostrt put on their containers."""
 
-GITHUB = "ghcr.io/femtosense/femtocrux"
-_AMAZON = re.compile(r"\d{12}\.dkr\.ecr\.us-west-2\.amazonaws\.com/femtocrux")
-_GITHUB_USER, _AMAZON_USER = "femtodaemon", "AWS"
-_GITHUB_KEY = "ghp"
-_YES, _NO = ("yes", "1", "true"), ("no", "0", "false")
 _CALL_S = 60
 """Longest wait for one answer of Docker; starting a container on a slow disk takes seconds."""
-
-
-def repository_of(image: str) -> str:
-    """Give the name of an image without its tag or digest."""
-    name = image.partition("@")[0]
-    head, colon, tag = name.rpartition(":")
-    return head if colon and "/" not in tag else name
-
-
-def is_vendors(image: str) -> bool:
-    """Say whether an image is the vendor's service, from either of its registries."""
-    name = repository_of(image)
-    return name == GITHUB or _AMAZON.fullmatch(name) is not None
-
-
-def may_pull() -> bool:
-    """Say whether images may be pulled; yes unless the variable forbids it.
-
-    Raises:
-        UsageError: the variable says neither yes nor no.
-    """
-    text = os.environ.get(PULL_VARIABLE, "yes")
-    if text.lower() in (*_YES, *_NO):
-        return text.lower() in _YES
-    raise UsageError(
-        f"{PULL_VARIABLE}={text!r}, expected one of {', '.join((*_YES, *_NO))}",
-        hint=f"unset it, or write {PULL_VARIABLE}=no",
-    )
-
-
-def login_for(image: str) -> dict[str, str]:
-    """Give the credentials with which to pull an image.
-
-    Raises:
-        CompilerUnavailable: there is no key.
-    """
-    key = os.environ.get(KEY_VARIABLE, "")
-    if not key:
-        raise CompilerUnavailable(
-            f"pulling {image} needs the vendor's key, and {KEY_VARIABLE} is not set",
-            hint=f"set {KEY_VARIABLE}, or pull the image yourself with docker login and docker "
-            "pull",
-        )
-    user = _GITHUB_USER if key.startswith(_GITHUB_KEY) else _AMAZON_USER
-    return {"username": user, "password": key}
 
 
 def open_docker(call_s: float = _CALL_S) -> Any:

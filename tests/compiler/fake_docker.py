@@ -44,7 +44,7 @@ class FakeDocker:
     """The engine.
 
     Attributes:
-        service_port: where the ports of its containers lead.
+        service_port: where the ports of its containers lead; 0 maps none.
         images: names of the images that it has.
         pullable: names of the images that it can pull.
         containers: by identity.
@@ -52,6 +52,8 @@ class FakeDocker:
         logins: what came with pulls as registry authentication.
         start_error: text with which starting a container fails.
         dies: containers are dead at once.
+        pull_error: text that a pull ends with, after it has begun well.
+        stop_error: text with which stopping a container fails.
         vanishes: containers are gone when they are to be stopped.
         log: what containers have written.
     """
@@ -64,6 +66,8 @@ class FakeDocker:
     logins: list[str] = field(default_factory=list)
     start_error: str = ""
     dies: bool = False
+    pull_error: str = ""
+    stop_error: str = ""
     vanishes: bool = False
     log: str = "ready\n"
     url: str = ""
@@ -117,6 +121,8 @@ class FakeDocker:
 
     def _pull(self, name: str, login: str) -> tuple[int, object]:
         self.logins.append(login)
+        if self.pull_error:
+            return 200, {"error": self.pull_error}
         if name not in self.pullable:
             return 404, {"message": f"pull access denied for {name}"}
         self.images.add(name)
@@ -179,6 +185,8 @@ class FakeDocker:
         return 404, {"message": f"not found: {action}"}
 
     def _stop(self, item: Container) -> tuple[int, object]:
+        if self.stop_error:
+            return 500, {"message": self.stop_error}
         item.state = "exited"
         if (item.body.get("HostConfig") or {}).get("AutoRemove"):
             del self.containers[item.identity]
@@ -186,6 +194,7 @@ class FakeDocker:
 
     def _inspect(self, item: Container) -> dict[str, object]:
         mapped = [{"HostIp": "127.0.0.1", "HostPort": str(self.service_port)}]
+        ports = {"50051/tcp": mapped if self.service_port else None}
         return {
             "Id": item.identity,
             "Name": f"/{item.name}",
@@ -193,7 +202,7 @@ class FakeDocker:
             "Config": {**item.body, "Labels": item.labels, "Tty": True},
             "HostConfig": dict(item.body.get("HostConfig") or {}),
             "State": {"Status": item.state, "Running": item.state == "running"},
-            "NetworkSettings": {"Ports": {"50051/tcp": mapped}},
+            "NetworkSettings": {"Ports": ports},
         }
 
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import gc
-import json
+import logging
 import socket
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hostrt.compiler import containers
 from hostrt.compiler.base import CompileOptions
 from hostrt.compiler.connection import TimeLimits
-from hostrt.compiler.containers import ServiceContainer, cleanup, read_logs
-from hostrt.compiler.docker_engine import LABEL, is_vendors, open_docker, repository_of
+from hostrt.compiler.containers import ServiceContainer, cleanup
+from hostrt.compiler.docker_engine import LABEL, open_docker
 from hostrt.compiler.femtocrux import FemtocruxCompiler
-from hostrt.errors import CompilerTimeout, CompilerUnavailable, UsageError
-from tests.compiler.conftest import golden
+from hostrt.errors import CompilerTimeout, CompilerUnavailable
+from tests.compiler.conftest import GITHUB, OURS, golden
 from tests.compiler.service import serve
 
 if TYPE_CHECKING:
@@ -26,21 +26,6 @@ if TYPE_CHECKING:
 
     from tests.compiler.fake_docker import FakeDocker
     from tests.compiler.service import Service
-
-GITHUB = "ghcr.io/femtosense/femtocrux"
-AMAZON = "123456789012.dkr.ecr.us-west-2.amazonaws.com/femtocrux"
-OURS = "registry.lab:5000/femtocrux:ours"
-
-
-@pytest.fixture
-def ready(engine: FakeDocker, service: Callable[..., Service]) -> FakeDocker:
-    """An engine with the vendor's image, whose containers lead to a service."""
-    engine.images.add(f"{GITHUB}:3.11.6")
-    engine.service_port = service().port
-    return engine
-
-
-# -- starting ---------------------------------------------------------------------------------
 
 
 def test_a_container_compiles_and_is_gone_afterwards(ready: FakeDocker) -> None:
@@ -112,123 +97,42 @@ def test_a_forgotten_container_is_stopped(ready: FakeDocker) -> None:
     assert ready.containers == {}
 
 
-# -- which image ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("images", "chosen"),
-    [
-        ([f"{GITHUB}:3.11.6", f"{GITHUB}:3.12.0"], f"{GITHUB}:3.11.6"),
-        ([f"{GITHUB}:3.11.6", f"{AMAZON}:3.11.6"], f"{AMAZON}:3.11.6"),
-        ([f"{AMAZON}:3.11.6", "evil.example/femtocrux:3.11.6"], f"{AMAZON}:3.11.6"),
-    ],
-)
-def test_the_vendors_image_of_the_known_version_is_chosen(
-    ready: FakeDocker, images: list[str], chosen: str
-) -> None:
-    ready.images = set(images)
-    with ServiceContainer("spu001") as container:
-        assert container.image == chosen
-
-
-def test_another_version_can_be_wanted(ready: FakeDocker) -> None:
-    ready.images.add(f"{GITHUB}:3.12.0")
-    with ServiceContainer("spu001", version="3.12.0") as container:
-        assert container.image == f"{GITHUB}:3.12.0"
-
-
-def test_a_named_image_is_used_exactly(ready: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
-    ready.images |= {OURS, "plain:latest"}
-    with ServiceContainer("spu001", image=OURS) as container:
-        assert container.image == OURS
-    monkeypatch.setenv("FEMTOCRUX_SERVER_IMAGE_NAME", "plain")
-    with ServiceContainer("spu001") as container:
-        assert container.image == "plain"
-
-
-def test_a_named_image_that_is_not_there_is_not_pulled(ready: FakeDocker) -> None:
-    ready.pullable.add(OURS)
-    with pytest.raises(CompilerUnavailable, match=f"no image {OURS} on this machine"):
-        ServiceContainer("spu001", image=OURS)
-    assert ("POST", "images/create") not in ready.calls
-
-
-def test_a_missing_image_is_pulled_with_the_key(
-    ready: FakeDocker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ready.images.clear()
-    ready.pullable.add(f"{GITHUB}:3.11.6")
-    monkeypatch.setenv("GH_PACKAGE_KEY", "ghp_secret")
-    with ServiceContainer("spu001") as container:
-        assert container.image == f"{GITHUB}:3.11.6"
-    (login,) = ready.logins
-    assert json.loads(base64.urlsafe_b64decode(login)) == {
-        "username": "femtodaemon",
-        "password": "ghp_secret",
-    }
-
-
-def test_without_a_key_nothing_is_pulled(ready: FakeDocker) -> None:
-    ready.images.clear()
-    with pytest.raises(CompilerUnavailable, match="GH_PACKAGE_KEY is not set"):
-        ServiceContainer("spu001")
-    assert ready.logins == []
-
-
-def test_a_key_that_is_refused_is_told(ready: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
-    ready.images.clear()
-    monkeypatch.setenv("GH_PACKAGE_KEY", "other_secret")
-    with pytest.raises(CompilerUnavailable, match="pull access denied") as caught:
-        ServiceContainer("spu001")
-    assert "secret" not in caught.value.message + caught.value.hint
-
-
-@pytest.mark.parametrize("word", ["no", "0", "FALSE"])
-def test_pulling_can_be_forbidden(
-    ready: FakeDocker, monkeypatch: pytest.MonkeyPatch, word: str
-) -> None:
-    ready.images = {f"{GITHUB}:3.10.0"}
-    monkeypatch.setenv("FS_ALLOW_DOCKER_PULL", word)
-    monkeypatch.setenv("GH_PACKAGE_KEY", "ghp_secret")
-    words = f"FS_ALLOW_DOCKER_PULL forbids to pull it; there are {GITHUB}:3.10.0"
-    with pytest.raises(CompilerUnavailable, match=words):
-        ServiceContainer("spu001")
-    assert ready.logins == []
-
-
-def test_a_permission_that_is_neither_yes_nor_no_is_refused(
-    ready: FakeDocker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ready.images.clear()
-    monkeypatch.setenv("FS_ALLOW_DOCKER_PULL", "perhaps")
-    with pytest.raises(UsageError, match="FS_ALLOW_DOCKER_PULL='perhaps', expected one of yes"):
-        ServiceContainer("spu001")
-
-
-@pytest.mark.parametrize(
-    ("image", "repository", "vendors"),
-    [
-        (f"{GITHUB}:3.11.6", GITHUB, True),
-        (f"{GITHUB}@sha256:00", GITHUB, True),
-        (f"{GITHUB}:1@sha256:00", GITHUB, True),
-        (AMAZON, AMAZON, True),
-        ("registry.lab:5000/femtocrux", "registry.lab:5000/femtocrux", False),
-        (f"{GITHUB}2:3", f"{GITHUB}2", False),
-        (f"mirror/{GITHUB}:3", f"mirror/{GITHUB}", False),
-    ],
-)
-def test_names_of_images_are_understood(image: str, repository: str, vendors: bool) -> None:
-    assert repository_of(image) == repository
-    assert is_vendors(image) is vendors
-
-
-# -- what goes wrong --------------------------------------------------------------------------
-
-
 def test_a_container_that_ends_at_once_is_told_with_its_last_line(ready: FakeDocker) -> None:
     ready.dies, ready.log = True, "starting\nno licence\n"
     with pytest.raises(CompilerUnavailable, match="is exited, expected it running: no licence"):
         ServiceContainer("spu001")
+
+
+def test_a_container_that_is_gone_is_told(ready: FakeDocker) -> None:
+    with ServiceContainer("spu001") as container:
+        ready.containers.clear()
+        with pytest.raises(CompilerUnavailable, match=r"is gone, expected it running$"):
+            container.check_alive()
+
+
+def test_a_container_without_a_port_is_stopped(ready: FakeDocker) -> None:
+    ready.service_port = 0
+    with pytest.raises(CompilerUnavailable, match="mapped no port to container"):
+        ServiceContainer("spu001")
+    assert ready.containers == {}
+
+
+def test_names_may_run_out(ready: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containers, "_MOST_NAMES", 2)
+    for number in range(2):
+        ready.add(f"femtocrux_server_{number}", OURS)
+    with pytest.raises(CompilerUnavailable, match="2 containers of the compile service exist"):
+        ServiceContainer("spu001")
+
+
+def test_a_container_that_cannot_be_stopped_is_a_warning(
+    ready: FakeDocker, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ServiceContainer("spu001"):
+        ready.stop_error = "device is busy"
+        caplog.set_level(logging.WARNING, "hostrt")
+    assert "femtocrux_server_0 may be left running" in caplog.text
+    assert "device is busy" in caplog.text
 
 
 def test_a_container_that_cannot_start_is_removed(ready: FakeDocker) -> None:
@@ -236,6 +140,9 @@ def test_a_container_that_cannot_start_is_removed(ready: FakeDocker) -> None:
     with pytest.raises(CompilerUnavailable, match="port is taken"):
         ServiceContainer("spu001")
     assert ready.containers == {}
+    removed = [path for method, path in ready.calls if method == "DELETE"]
+    assert len(removed) == 1
+    assert not [path for _, path in ready.calls if path.endswith("/stop")]
 
 
 def test_a_service_that_never_gets_ready_is_given_up(engine: FakeDocker) -> None:
@@ -307,62 +214,3 @@ def test_a_docker_elsewhere_is_not_used(monkeypatch: pytest.MonkeyPatch, host: s
     monkeypatch.setenv("DOCKER_HOST", host)
     with pytest.raises(CompilerUnavailable, match=f"DOCKER_HOST={host} is another machine"):
         ServiceContainer("spu001")
-
-
-# -- cleaning up ------------------------------------------------------------------------------
-
-
-def _strangers(engine: FakeDocker) -> set[str]:
-    """Have containers that are not the service's; give their identities."""
-    return {
-        engine.add("no-label", f"{GITHUB}:3.11.6"),
-        engine.add("other-image", "postgres:16", (LABEL,)),
-        engine.add("lookalike", f"evil.example/{GITHUB}:3.11.6", (LABEL,)),
-        engine.add("other-label", f"{GITHUB}:3.11.6", ("femtocrux_server_x",)),
-        engine.add("ended", f"{GITHUB}:3.11.6", (LABEL,), "exited"),
-    }
-
-
-def test_exactly_the_containers_of_the_service_are_stopped(engine: FakeDocker) -> None:
-    strangers = _strangers(engine)
-    mine = {
-        engine.add("femtocrux_server_0", f"{GITHUB}:3.11.6", (LABEL,)),
-        engine.add("femtocrux_server_1", f"{AMAZON}:3.9.1", (LABEL,)),
-    }
-    found = cleanup()
-    assert {item.identity for item in found} == mine
-    assert {item.name for item in found} == {"femtocrux_server_0", "femtocrux_server_1"}
-    stopped = [path.split("/")[1] for method, path in engine.calls if path.endswith("/stop")]
-    assert set(stopped) == mine
-    assert all(engine.containers[item].state != "running" for item in mine)
-    running = {engine.containers[item].name for item in strangers} - {"ended"}
-    assert {item.name for item in engine.containers.values() if item.state == "running"} == running
-
-
-def test_a_named_image_is_the_services_too(
-    engine: FakeDocker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _strangers(engine)
-    mine = engine.add("ours", OURS, (LABEL,))
-    assert cleanup() == []
-    assert [item.identity for item in cleanup(OURS, dry_run=True)] == [mine]
-    monkeypatch.setenv("FEMTOCRUX_SERVER_IMAGE_NAME", OURS)
-    assert [item.identity for item in cleanup()] == [mine]
-
-
-def test_nothing_is_stopped_when_only_asked(engine: FakeDocker) -> None:
-    mine = engine.add("femtocrux_server_0", f"{GITHUB}:3.11.6", (LABEL,))
-    assert [item.identity for item in cleanup(dry_run=True)] == [mine]
-    assert engine.containers[mine].state == "running"
-
-
-def test_a_container_that_ends_meanwhile_is_no_failure(engine: FakeDocker) -> None:
-    engine.add("femtocrux_server_0", f"{GITHUB}:3.11.6", (LABEL,))
-    engine.vanishes = True
-    assert cleanup() == []
-
-
-def test_logs_are_of_the_services_containers_only(engine: FakeDocker) -> None:
-    _strangers(engine)
-    engine.add("femtocrux_server_0", f"{GITHUB}:3.11.6", (LABEL,))
-    assert read_logs() == {"femtocrux_server_0": "ready\n"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 
 from hostrt.compiler import messages
 from hostrt.compiler.messages import MESSAGES, message_types
+from tests.compiler.conftest import PEER_PYTHON
 from tests.peer.calls import VARIABLE
 
 PROTO = Path(messages.__file__).with_name("femtocrux.proto")
@@ -69,7 +69,7 @@ def test_one_member_of_a_oneof_replaces_the_other() -> None:
 def _descriptors(folder: Path) -> bytes:
     """Have the proto file compiled by protoc, where it is installed."""
     include = "import grpc_tools, os; print(os.path.join(grpc_tools.__path__[0], '_proto'))"
-    for python in (sys.executable, os.environ.get(VARIABLE, "")):
+    for python in (sys.executable, PEER_PYTHON):
         if not python:
             continue
         found = subprocess.run([python, "-c", include], capture_output=True, text=True, check=False)

@@ -21,9 +21,9 @@ from hostrt.compiler.containers import cleanup
 from hostrt.compiler.femtocrux import FemtocruxCompiler
 from hostrt.compiler.model_bytes import pickle_of, with_whole_inputs
 from hostrt.fqir.iospec import infer_iospec
-from tests.compiler.conftest import GOLDEN, golden
+from tests.compiler.conftest import GOLDEN, PEER_PYTHON, golden
 from tests.compiler.service import TRACEBACK, Faults, Service
-from tests.peer.calls import find_peer
+from tests.peer.calls import VARIABLE, find_peer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,8 +41,10 @@ FILES = {"model": str(FOLDER / "model.pt"), "iospec": str(FOLDER / "iospec.yaml"
 
 
 @pytest.fixture
-def peer(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+def peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """Call one job of `peer_client.py`."""
+    if PEER_PYTHON:
+        monkeypatch.setenv(VARIABLE, PEER_PYTHON)
     python, reason = find_peer()
     if not python:
         pytest.skip(reason)
