@@ -216,7 +216,7 @@ def read_logs(image: str = "") -> dict[str, str]:
 def _running(docker: Any, image: str) -> list[Any]:
     named = image or os.environ.get(IMAGE_VARIABLE, "")
     with docker_faults("listing containers"):
-        labelled = docker.containers.list(filters={"label": LABEL})
+        labelled = docker.containers.list(filters={"label": LABEL}, ignore_removed=True)
     return [item for item in labelled if _is_service(_found(item).image, named)]
 
 
