@@ -35,8 +35,12 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
-        "model", nargs="+", metavar="MODEL", help="program file, FQIR model or LOOPBACK"
+        "model", nargs="*", metavar="MODEL", help="program file, FQIR model or LOOPBACK"
     )
+    parser.add_argument(
+        "--cleanup-docker", action="store_true",
+        help="first stop containers of the compile service; alone, do nothing else",
+    )  # fmt: skip
     add_board_options(parser)
     parser.add_argument(
         "--runners",
@@ -108,6 +112,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Run a model; exit code 1 when runners disagree."""
     from hostrt.runner.factory import takes
 
+    if arguments.cleanup_docker:
+        _clean_up()
+        if not arguments.model:
+            return 0
+    if not arguments.model:
+        raise UsageError("no model is named", hint="for example hostrt run LOOPBACK")
     fill_from_settings(arguments)
     names = _runner_names(arguments.runners)
     check_numbers(arguments)
@@ -134,6 +144,14 @@ def run(arguments: argparse.Namespace) -> int:
         if place is not None:
             say(f"results in {place}")
     return 0 if comparisons.equal else 1
+
+
+def _clean_up() -> None:
+    """Stop containers of the compile service that were left running, and no others."""
+    from hostrt.compiler.containers import cleanup
+
+    found = cleanup()
+    note(f"stopped {len(found)} containers of the compile service")
 
 
 def _checked_address(arguments: argparse.Namespace) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hostrt.cli.main import main
 from hostrt.compiler.containers import cleanup, read_logs
 from hostrt.compiler.docker_engine import LABEL
 from tests.compiler.conftest import AMAZON, GITHUB, OURS
@@ -68,3 +69,15 @@ def test_logs_are_of_the_services_containers_only(engine: FakeDocker) -> None:
     _strangers(engine)
     engine.add("femtocrux_server_0", f"{GITHUB}:3.11.6", (LABEL,))
     assert read_logs() == {"femtocrux_server_0": "ready\n"}
+
+
+def test_run_cleans_up_without_a_model(
+    engine: FakeDocker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The reference tool's flag, which there needs a model argument to work at all."""
+    mine = engine.add("femtocrux_server_0", f"{GITHUB}:3.11.6", (LABEL,))
+    assert main(["run", "--cleanup-docker"]) == 0
+    assert "stopped 1 container" in capsys.readouterr().err
+    assert engine.containers[mine].state != "running"
+    assert main(["run"]) == 2
+    assert "no model is named" in capsys.readouterr().err
