@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -52,10 +51,7 @@ def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     handler = signal.getsignal(signal.SIGTERM)
-    logger = logging.getLogger("hostrt")
-    logging_before = logger.level, logger.handlers[:]
     yield work
-    logger.level, logger.handlers[:] = logging_before
     signal.signal(signal.SIGTERM, handler)
 
 
