@@ -91,7 +91,7 @@ def test_three_runners_agree_bit_for_bit_and_cycle_for_cycle(name: str, chip: st
 
 
 @pytest.mark.parametrize("form", ["0PROG_A", "m.femto", "m.zip"])
-@pytest.mark.parametrize("name", ["gru2", "control_flow", "latched_gain"])
+@pytest.mark.parametrize("name", NAMES)
 def test_programs_compute_the_same_out_of_every_file(name: str, form: str, tmp_path: Path) -> None:
     inputs, expected, _ = golden(name)
     found = compiled(name)
