@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hostrt.program.model import Program
 from hostrt.runner.program_runner import ProgramRunner
-from hostrt.runner.result import Provenance, RunMetrics, RunResult
+from hostrt.runner.result import RunMetrics, RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,15 +60,7 @@ class DummyRunner(ProgramRunner):
         return RunResult(
             {name: self._zeros(name, count) for name, count in counts.items()},
             RunMetrics(frames.n_frames, input_period_s=input_period_s),
-            Provenance(
-                runner=self.name,
-                simulated=True,
-                program_sha256=self.program.sha256,
-                program_source=self.program.source.path,
-                chip=self.program.chip,
-                hostrt_version=version("hostrt"),
-                started=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
-            ),
+            self._provenance_of(datetime.now(UTC).astimezone().isoformat(timespec="seconds"), {}),
             ("outputs are zeros: the dummy runner computes nothing",),
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +28,7 @@ from hostrt.fqir.graph import Model
 from hostrt.fqir.load import load_model
 from hostrt.program.model import Program
 from hostrt.runner.program_runner import ProgramRunner
-from hostrt.runner.result import Provenance, RunMetrics, RunResult
+from hostrt.runner.result import RunMetrics, RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -129,7 +128,7 @@ class FasmirRunner(ProgramRunner):
         return RunResult(
             {name: self._stacked(name, rows) for name, rows in parts.items()},
             self._metrics(frames.n_frames, account, duration_s),
-            self._provenance(started_at),
+            self._provenance_of(started_at, {"spu_model": self.spu_model.name}),
             (*self.program.notes, "cycles, latency, energy and power are simulated"),
             internals={name: np.stack(rows) for name, rows in internals.items()},
         )
@@ -191,18 +190,6 @@ class FasmirRunner(ProgramRunner):
             pll_vco_hz=account.clock_hz,
             duration_s=duration_s,
             simulation=account.tree(),
-        )
-
-    def _provenance(self, started: str) -> Provenance:
-        return Provenance(
-            runner=self.name,
-            simulated=True,
-            program_sha256=self.program.sha256,
-            program_source=self.program.source.path,
-            chip=self.program.chip,
-            hostrt_version=version("hostrt"),
-            started=started,
-            settings={"spu_model": self.spu_model.name},
         )
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from firmware_protocol.sequences import SequenceTracker
 from hostrt.runner.base import BaseRunner
 from hostrt.runner.plan import IoPlan, make_plan
+from hostrt.runner.result import Provenance
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hostrt.program.model import Program
 
 
@@ -44,3 +48,16 @@ class ProgramRunner(BaseRunner):
         self.program = program
         self._plan = make_plan(program)
         self._tracker = SequenceTracker(self._plan.iospec)
+
+    def _provenance_of(self, started: str, settings: Mapping[str, object]) -> Provenance:
+        """Say where results come from that no board has given."""
+        return Provenance(
+            runner=self.name,
+            simulated=True,
+            program_sha256=self.program.sha256,
+            program_source=self.program.source.path,
+            chip=self.program.chip,
+            hostrt_version=version("hostrt"),
+            started=started,
+            settings=settings,
+        )

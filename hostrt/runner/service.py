@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hostrt.errors import ProgramUnsupported
 from hostrt.runner.program_runner import ProgramRunner
-from hostrt.runner.result import Provenance, RunMetrics, RunResult
+from hostrt.runner.result import RunMetrics, RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +101,7 @@ class ServiceRunner(ProgramRunner):
         return RunResult(
             {name: self._taken(found, name, n_frames) for name in self.plan.outputs},
             metrics,
-            self._provenance(started_at),
+            self._provenance_of(started_at, {"compiler": self._compiled.compiler}),
             (*self._compiled.notes, *found.notes, "figures are the service's simulation"),
         )
 
@@ -129,15 +128,3 @@ class ServiceRunner(ProgramRunner):
                 hint="its simulator gives fewer outputs than frames; run the model on a board",
             )
         return array.reshape(n_frames, spec.length).astype(spec.dtype)
-
-    def _provenance(self, started: str) -> Provenance:
-        return Provenance(
-            runner=self.name,
-            simulated=True,
-            program_sha256=self.program.sha256,
-            program_source=self.program.source.path,
-            chip=self.program.chip,
-            hostrt_version=version("hostrt"),
-            started=started,
-            settings={"compiler": self._compiled.compiler},
-        )
