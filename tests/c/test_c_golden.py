@@ -28,7 +28,8 @@ def test_a_compiled_model_gives_its_integers(
 ) -> None:
     golden = compile_golden(folder, chip, N_FRAMES, n_cores)
     if golden is None:
-        pytest.skip(f"{folder.name} does not fit {chip}")
+        assert folder.name == "opzoo", "only this one is known not to compile"
+        pytest.skip("opzoo has an input of 24 bits, which no message can carry")
 
     (result,) = driver.run([golden.case])
 
