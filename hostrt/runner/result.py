@@ -23,6 +23,26 @@ CLOCKS: tuple[Clock, ...] = get_args(Clock)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Schedule:
+    """How a streamed run kept to its clock.
+
+    Attributes:
+        late_s: (n_frames,) seconds from when a frame was due until it was begun; NaN for frames
+            that were dropped.
+        dropped: (d,) numbers of the frames that were given up before they were begun.
+        missed: (m,) numbers of the frames whose outputs came after their deadline, one input
+            period after they were due.
+        causes: where time was lost -> how many missed or dropped frames ("source", "host",
+            "wire", "device").
+    """
+
+    late_s: NDArray[np.float64]
+    dropped: NDArray[np.int64]
+    missed: NDArray[np.int64]
+    causes: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RunMetrics:
     """Raw measurements of one run; nothing is averaged or filled in.
 
@@ -37,6 +57,7 @@ class RunMetrics:
         work: what one frame costs by count ("macs", "operations", "parameter_bytes"); empty when
             the runner cannot tell.
         simulation: where a simulator's cycles and energy went, as plain values; else empty.
+        schedule: how a streamed run kept to its clock, None for runs without one.
     """
 
     n_frames: int
@@ -48,6 +69,7 @@ class RunMetrics:
     duration_s: float | None = None
     work: Mapping[str, float] = field(default_factory=dict)
     simulation: Mapping[str, object] = field(default_factory=dict)
+    schedule: Schedule | None = None
 
     def __post_init__(self) -> None:
         for clock, values in self.latencies_s.items():

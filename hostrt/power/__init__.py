@@ -1,0 +1,1 @@
+"""Power meters and what they measured."""

@@ -1,0 +1,1 @@
+"""Reports: what ran, on what, with which verdict, as page, data and pictures."""

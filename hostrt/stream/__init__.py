@@ -1,0 +1,1 @@
+"""Streaming: a source's frames through a runner on an absolute clock."""
