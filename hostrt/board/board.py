@@ -172,12 +172,18 @@ class Board:
         steps.append(self.chip.receive(output_dwords))
         return steps
 
-    def frame(self, messages: Sequence[FrameOut], tail: Sequence[Step]) -> FrameReply:
+    def frame(
+        self,
+        messages: Sequence[FrameOut],
+        tail: Sequence[Step],
+        ahead: Sequence[FrameOut] = (),
+    ) -> FrameReply:
         """Send the inputs of one frame and take its outputs.
 
         Args:
             messages: one per input.
             tail: from `frame_tail`; empty when no output is due (latched inputs alone).
+            ahead: the next frame's inputs, on their way while this frame's outputs come.
 
         Raises:
             OutputNeverCame: no output before the deadline.
@@ -186,10 +192,10 @@ class Board:
         self.require_usable()
         with self._guard():
             started = time.perf_counter()
-            results = self.transport.execute([*messages, *tail])
+            results = self.transport.execute([*messages, *tail, *ahead])
             wire_s = time.perf_counter() - started
         words, device_s = _NO_WORDS, float("nan")
-        for step, result in zip(tail, results[len(messages) :], strict=True):
+        for step, result in zip(tail, results[len(messages) :], strict=False):
             if result is None:
                 continue
             if isinstance(step, FrameIn):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from importlib.metadata import version
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
 from firmware_protocol.sequences import SequenceRuleError, SequenceTracker
 from hostrt.errors import FrameError, SequenceError, UsageError
 from hostrt.frames.frames import normalize_inputs
+from hostrt.runner.feed import Feed, PlainFeed
+from hostrt.runner.result import Provenance
 from hostrt.runner.rounds import rounds_of
 
 if TYPE_CHECKING:
@@ -86,6 +89,26 @@ class BaseRunner(ABC):
     @abstractmethod
     def chip(self) -> str:
         """Chip that what it runs was made for, "" when it is for none in particular."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user of the results should know, one sentence each."""
+        return ()
+
+    def provenance(self, started: str) -> Provenance:
+        """Say where results come from.
+
+        Args:
+            started: ISO 8601 time with offset.
+        """
+        return Provenance(
+            runner=self.name,
+            simulated=True,
+            program_sha256=self.sha256,
+            chip=self.chip,
+            hostrt_version=version("hostrt"),
+            started=started,
+        )
 
     # -- life cycle -----------------------------------------------------------------------------
 
@@ -179,6 +202,10 @@ class BaseRunner(ABC):
         outputs = self._do_receive(due)
         self._tracker.receive()
         return outputs
+
+    def feed(self) -> Feed:
+        """Give the way to run one frame after another with its times, as streams do."""
+        return PlainFeed(self)
 
     # -- hooks ----------------------------------------------------------------------------------
 

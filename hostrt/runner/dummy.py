@@ -60,9 +60,14 @@ class DummyRunner(ProgramRunner):
         return RunResult(
             {name: self._zeros(name, count) for name, count in counts.items()},
             RunMetrics(frames.n_frames, input_period_s=input_period_s),
-            self._provenance_of(datetime.now(UTC).astimezone().isoformat(timespec="seconds"), {}),
-            ("outputs are zeros: the dummy runner computes nothing",),
+            self.provenance(datetime.now(UTC).astimezone().isoformat(timespec="seconds")),
+            self.notes,
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """See `BaseRunner.notes`."""
+        return ("outputs are zeros: the dummy runner computes nothing",)
 
     def _zeros(self, name: str, n_frames: int) -> NDArray[np.signedinteger]:
         spec = self.plan.outputs[name].spec

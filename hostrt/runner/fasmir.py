@@ -27,6 +27,7 @@ from hostrt.fqir.container import is_fqir_file
 from hostrt.fqir.graph import Model
 from hostrt.fqir.load import load_model
 from hostrt.program.model import Program
+from hostrt.runner.fasmir_feed import FasmirFeed
 from hostrt.runner.program_runner import ProgramRunner
 from hostrt.runner.result import RunMetrics, RunResult
 
@@ -83,6 +84,20 @@ class FasmirRunner(ProgramRunner):
         """Give the tensors that the compiler was told to keep, as the last frame left them."""
         return self.simulator.watched()
 
+    def feed(self) -> FasmirFeed:
+        """See `BaseRunner.feed`."""
+        return FasmirFeed(self)
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """See `ProgramRunner.settings`."""
+        return {"spu_model": self.spu_model.name}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """See `BaseRunner.notes`."""
+        return (*self.program.notes, "cycles, latency, energy and power are simulated")
+
     # -- hooks ----------------------------------------------------------------------------------
 
     def _do_reset(self) -> None:
@@ -110,7 +125,7 @@ class FasmirRunner(ProgramRunner):
         rounds = self._rounds(frames)
         started_at = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
         started = time.perf_counter()
-        account = self._account(input_period_s)
+        account = self.account(input_period_s)
         parts: dict[str, list[NDArray[np.signedinteger]]] = {name: [] for name in self.plan.outputs}
         internals: dict[str, list[NDArray[np.int64]]] = {}
         messages = self.plan.encode(frames)
@@ -128,8 +143,8 @@ class FasmirRunner(ProgramRunner):
         return RunResult(
             {name: self._stacked(name, rows) for name, rows in parts.items()},
             self._metrics(frames.n_frames, account, duration_s),
-            self._provenance_of(started_at, {"spu_model": self.spu_model.name}),
-            (*self.program.notes, "cycles, latency, energy and power are simulated"),
+            self.provenance(started_at),
+            self.notes,
             internals={name: np.stack(rows) for name, rows in internals.items()},
         )
 
@@ -169,7 +184,8 @@ class FasmirRunner(ProgramRunner):
         spec = self.plan.outputs[name].spec
         return np.concatenate(rows) if rows else np.empty((0, spec.length), spec.dtype)
 
-    def _account(self, input_period_s: float | None) -> Account:
+    def account(self, input_period_s: float | None) -> Account:
+        """Give an empty account of what frames of this program cost."""
         chip = get_chip(self.program.chip)
         platform = RTL if self.program.chip == "spu150" else EVK2
         return Account(

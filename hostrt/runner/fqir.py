@@ -154,8 +154,8 @@ class FqirRunner(BaseRunner):
                 duration_s=duration_s,
                 work=self._work(),
             ),
-            self._provenance(started_at),
-            self._notes(),
+            self.provenance(started_at),
+            self.notes,
             internals=recorded,
         )
 
@@ -220,7 +220,8 @@ class FqirRunner(BaseRunner):
             "parameter_bytes": parameter_bytes,
         }
 
-    def _provenance(self, started: str) -> Provenance:
+    def provenance(self, started: str) -> Provenance:
+        """See `BaseRunner.provenance`."""
         return Provenance(
             runner=self.name,
             simulated=True,
@@ -234,7 +235,9 @@ class FqirRunner(BaseRunner):
     def _latched(self) -> list[str]:
         return [name for name, port in self.plan.inputs.items() if port.spec.is_latched]
 
-    def _notes(self) -> tuple[str, ...]:
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """See `BaseRunner.notes`."""
         return (*self.model.notes, *self.executor.notes, *self._overflow_notes())
 
     def _overflow_notes(self) -> list[str]:

@@ -19,13 +19,14 @@ from hostrt.errors import BadStatus, HostrtError, LinkCorrupt, UsageError
 from hostrt.frames.frames import frame_length
 from hostrt.program.builtin import LOOPBACK
 from hostrt.program.model import InstructionSet, Program
+from hostrt.runner.hw_feed import HwFeed
 from hostrt.runner.program_runner import ProgramRunner
 from hostrt.runner.result import Provenance, RunMetrics, RunResult
 from hostrt.runner.target import check_instruction_set, choose_board, open_for
 from hostrt.transport.url import chip_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -142,24 +143,33 @@ class HwRunner(ProgramRunner):
             self._board = None
 
     def _do_send(self, frames: Frames) -> None:
-        self._require_loaded()
+        self.require_loaded()
         self.board.frame(self._messages(frames), ())
 
     def _do_receive(self, due: tuple[str, ...]) -> dict[str, NDArray[np.signedinteger]]:
-        return self._outputs(self.board.frame((), self._tail(due)), due)
+        return self.outputs_of(self.board.frame((), self.tail(due)), due)
 
     def _do_step(
         self, frames: Frames, due: tuple[str, ...]
     ) -> dict[str, NDArray[np.signedinteger]]:
-        self._require_loaded()
-        return self._outputs(self.board.frame(self._messages(frames), self._tail(due)), due)
+        self.require_loaded()
+        return self.outputs_of(self.board.frame(self._messages(frames), self.tail(due)), due)
 
     def _messages(self, frames: Frames) -> list[FrameOut]:
         return [FrameOut(words[0]) for words in self.plan.encode(frames).values()]
 
-    def _outputs(
+    def feed(self) -> HwFeed:
+        """See `BaseRunner.feed`."""
+        return HwFeed(self)
+
+    def outputs_of(
         self, reply: FrameReply, due: tuple[str, ...]
     ) -> dict[str, NDArray[np.signedinteger]]:
+        """Unpack the outputs `due` of one frame, each (L,); a reply without them breaks the board.
+
+        Raises:
+            BadStatus, LinkCorrupt: the words are no outputs.
+        """
         try:
             outputs = self._decode(reply.words[np.newaxis], due)
         except HostrtError as error:
@@ -173,7 +183,7 @@ class HwRunner(ProgramRunner):
         input_period_s: float | None,
         on_frame: Callable[[int, int], None] | None,
     ) -> RunResult:
-        self._require_loaded()
+        self.require_loaded()
         rounds = self._rounds(frames)
         started_at = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
         started = time.perf_counter()
@@ -188,8 +198,8 @@ class HwRunner(ProgramRunner):
         return RunResult(
             outputs,
             self._metrics(collected, input_period_s, duration_s),
-            self._provenance(started_at),
-            self._notes(),
+            self.provenance(started_at),
+            self.notes,
         )
 
     # -- inside ---------------------------------------------------------------------------------
@@ -205,8 +215,8 @@ class HwRunner(ProgramRunner):
         clock = time.perf_counter
         for item in rounds:
             began = clock()
-            outs = [self._message(messages[name], item.frame) for name in item.inputs]
-            tail = self._tail(item.due) if item.due else ()
+            outs = [self.message(messages[name], item.frame) for name in item.inputs]
+            tail = self.tail(item.due) if item.due else ()
             try:
                 reply = self.board.frame(outs, tail)
                 if item.due and item.due not in collected.words:
@@ -231,7 +241,8 @@ class HwRunner(ProgramRunner):
             # before anything else is complained about: a broken board is the cause of the rest
             self._board.require_usable()
 
-    def _require_loaded(self) -> None:
+    def require_loaded(self) -> None:
+        """Raise `UsageError` unless the board still holds this runner's program."""
         board = self.board
         if board.loaded is not self.program:
             held = repr(board.loaded.name) if board.loaded is not None else "no program"
@@ -241,10 +252,12 @@ class HwRunner(ProgramRunner):
             )
 
     @staticmethod
-    def _message(words: Words, frame: int) -> FrameOut:
+    def message(words: Words, frame: int) -> FrameOut:
+        """Give the message of one frame out of those that `IoPlan.encode` made."""
         return FrameOut(words[frame] if words.shape[0] > 1 else words[0])
 
-    def _tail(self, due: tuple[str, ...]) -> list[Step]:
+    def tail(self, due: tuple[str, ...]) -> list[Step]:
+        """Give the steps that wait for the outputs `due` and fetch them."""
         if due not in self._tails:
             sizes = [self.plan.outputs[name].n_dwords for name in due]
             self._tails[due] = self.board.frame_tail(sizes, self.timeout_s)
@@ -324,7 +337,8 @@ class HwRunner(ProgramRunner):
             duration_s=duration_s,
         )
 
-    def _provenance(self, started: str) -> Provenance:
+    def provenance(self, started: str) -> Provenance:
+        """See `BaseRunner.provenance`; only while the board is open."""
         info = self.board.info
         return Provenance(
             runner=self.name,
@@ -336,10 +350,17 @@ class HwRunner(ProgramRunner):
             firmware=info.firmware,
             hostrt_version=version("hostrt"),
             started=started,
-            settings={"timeout_s": self.timeout_s, "verify": self.verify, "force": self.force},
+            settings=self.settings,
         )
 
-    def _notes(self) -> tuple[str, ...]:
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """See `ProgramRunner.settings`."""
+        return {"timeout_s": self.timeout_s, "verify": self.verify, "force": self.force}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """See `BaseRunner.notes`; only while the board is open."""
         notes = [*self.program.notes]
         if self._why:
             notes.append(f"board {self.board.info.url}: {self._why}")

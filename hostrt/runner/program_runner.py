@@ -49,8 +49,13 @@ class ProgramRunner(BaseRunner):
         self._plan = make_plan(program)
         self._tracker = SequenceTracker(self._plan.iospec)
 
-    def _provenance_of(self, started: str, settings: Mapping[str, object]) -> Provenance:
-        """Say where results come from that no board has given."""
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """Settings of the runner that results name, JSON-compatible."""
+        return {}
+
+    def provenance(self, started: str) -> Provenance:
+        """See `BaseRunner.provenance`; this one is for results that no board has given."""
         return Provenance(
             runner=self.name,
             simulated=True,
@@ -59,5 +64,5 @@ class ProgramRunner(BaseRunner):
             chip=self.program.chip,
             hostrt_version=version("hostrt"),
             started=started,
-            settings=settings,
+            settings=self.settings,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
@@ -97,6 +98,23 @@ class RunMetrics:
     def power_w(self) -> float | None:
         """Mean power in watts, None when not measured."""
         return None if self.frame_power_w is None else _mean(self.frame_power_w)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StepResult:
+    """One frame's outputs and what they cost.
+
+    Attributes:
+        outputs: name -> (L,) integers; empty when none was due.
+        device_s: time that the chip took, NaN when it does not tell.
+        wire_s: time that the link took, the chip's included; NaN without a link.
+        energy_j: energy of the frame where a simulator knows it, else NaN.
+    """
+
+    outputs: Mapping[str, NDArray[np.signedinteger]]
+    device_s: float = math.nan
+    wire_s: float = math.nan
+    energy_j: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,20 +46,27 @@ def rounds_of(iospec: IOSpec, frames: Frames, tracker: SequenceTracker) -> Itera
     Raises:
         SequenceError: an input comes too often, or before earlier outputs were collected.
     """
+    for index in range(frames.n_frames):
+        yield from rounds_at(iospec, frames, index, tracker)
+
+
+def rounds_at(
+    iospec: IOSpec, frames: Frames, index: int, tracker: SequenceTracker
+) -> Iterator[Round]:
+    """Give the rounds of one frame; see `rounds_of`."""
+    names = [name for name in frames if index == 0 or not frames.is_sent_once(name)]
+    waiting: list[str] = []
     try:
-        for index in range(frames.n_frames):
-            names = [name for name in frames if index == 0 or not frames.is_sent_once(name)]
-            waiting: list[str] = []
-            for name in names:
-                tracker.send([name])
-                waiting.append(name)
-                due = tuple(tracker.due)
-                if due and (not iospec.is_simple or name == names[-1]):
-                    tracker.receive()
-                    yield Round(index, tuple(waiting), due)
-                    waiting = []
-            if waiting:
-                yield Round(index, tuple(waiting), ())
+        for name in names:
+            tracker.send([name])
+            waiting.append(name)
+            due = tuple(tracker.due)
+            if due and (not iospec.is_simple or name == names[-1]):
+                tracker.receive()
+                yield Round(index, tuple(waiting), due)
+                waiting = []
+        if waiting:
+            yield Round(index, tuple(waiting), ())
     except SequenceRuleError as error:
         raise SequenceError(
             str(error), hint="see the sequences in the I/O specification"

@@ -13,7 +13,7 @@ from hostrt.runner.program_runner import ProgramRunner
 from hostrt.runner.result import RunMetrics, RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -101,11 +101,16 @@ class ServiceRunner(ProgramRunner):
         return RunResult(
             {name: self._taken(found, name, n_frames) for name in self.plan.outputs},
             metrics,
-            self._provenance_of(started_at, {"compiler": self._compiled.compiler}),
+            self.provenance(started_at),
             (*self._compiled.notes, *found.notes, "figures are the service's simulation"),
         )
 
     # -- inside ---------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """See `ProgramRunner.settings`."""
+        return {"compiler": self._compiled.compiler}
 
     def _simulate(
         self, inputs: dict[str, NDArray[np.signedinteger]], period_s: float

@@ -1,0 +1,102 @@
+"""Frames through a board one at a time, the next one's inputs under way with this one's outputs."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+from firmware_protocol.requests import ExecTime, FrameIn
+from firmware_protocol.sequences import SequenceTracker
+from hostrt.runner.feed import Block, Feed
+from hostrt.runner.result import StepResult
+from hostrt.runner.rounds import rounds_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hostrt.chip.step import FrameOut, Step
+    from hostrt.frames.frames import Frames
+    from hostrt.runner.feed import Upcoming
+    from hostrt.runner.hw import HwRunner
+    from hostrt.runner.rounds import Round
+
+
+class HwFeed(Feed):
+    """Frames through a board.
+
+    Where a frame is one round, its outputs are fetched in two steps when somebody asks for overlap:
+    wait until they are there, then ask for them and send the next frame behind the request. The
+    chip sees the same order as without overlap; only the answers share the link with the inputs.
+    """
+
+    overlaps = True
+
+    def __init__(self, runner: HwRunner) -> None:
+        super().__init__(runner)
+        self._runner = runner
+        self._tracker = SequenceTracker(runner.plan.iospec)
+        self._ahead: tuple[Block, int] | None = None
+        self._ahead_s = 0.0
+        self._split: dict[tuple[str, ...], tuple[list[Step], list[Step]]] = {}
+
+    def encode(self, frames: Frames) -> Block:
+        """See `Feed.encode`."""
+        return Block(frames, self._runner.plan.encode(frames))
+
+    def step(
+        self, block: Block, index: int, upcoming: Callable[[], Upcoming | None] | None = None
+    ) -> StepResult:
+        """See `Feed.step`."""
+        self._runner.require_loaded()
+        rounds = list(rounds_at(self._runner.plan.iospec, block.frames, index, self._tracker))
+        if len(rounds) == 1 and rounds[0].due and (upcoming is not None or self._ahead is not None):
+            return self._overlapped(block, rounds[0], upcoming)
+        outputs: dict[str, NDArray[np.signedinteger]] = {}
+        device_s = math.nan
+        wire_s = 0.0
+        for item in rounds:
+            tail = self._runner.tail(item.due) if item.due else ()
+            reply = self._runner.board.frame(self._messages(block, item), tail)
+            wire_s += reply.wire_s
+            if item.due:
+                outputs |= self._runner.outputs_of(reply, item.due)
+                known = not math.isnan(device_s)
+                device_s = device_s + reply.device_s if known else reply.device_s
+        return StepResult(outputs, device_s, wire_s)
+
+    def _overlapped(
+        self, block: Block, item: Round, upcoming: Callable[[], Upcoming | None] | None
+    ) -> StepResult:
+        board = self._runner.board
+        messages: Sequence[FrameOut] = self._messages(block, item)
+        began = time.perf_counter()
+        if self._ahead is not None:
+            # whoever was sent ahead is this frame: see `Feed.step`
+            messages, began, self._ahead = (), self._ahead_s, None
+        wait, fetch = self._parts(item.due)
+        board.frame(messages, wait)
+        following = upcoming() if upcoming is not None else None
+        ahead: Sequence[FrameOut] = ()
+        if following is not None:
+            self._ahead, self._ahead_s = following, time.perf_counter()
+            frames, number = following[0].frames, following[1]
+            names = tuple(name for name in frames if number == 0 or not frames.is_sent_once(name))
+            ahead = [self._runner.message(following[0].messages[name], number) for name in names]
+        reply = board.frame((), fetch, ahead)
+        wire_s = time.perf_counter() - began
+        return StepResult(self._runner.outputs_of(reply, item.due), reply.device_s, wire_s)
+
+    def _messages(self, block: Block, item: Round) -> list[FrameOut]:
+        return [self._runner.message(block.messages[name], item.frame) for name in item.inputs]
+
+    def _parts(self, due: tuple[str, ...]) -> tuple[list[Step], list[Step]]:
+        """Give the steps that wait for outputs, and those that fetch them."""
+        if due not in self._split:
+            tail = self._runner.tail(due)
+            cut = next(i for i, step in enumerate(tail) if isinstance(step, ExecTime | FrameIn))
+            self._split[due] = (tail[:cut], tail[cut:])
+        return self._split[due]
