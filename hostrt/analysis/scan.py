@@ -161,7 +161,7 @@ def _different_chunks(
     step = max(1, CHUNK_VALUES // per_frame)
     for start in range(0, n_frames, step):
         rows = (slice(start, min(start + step, n_frames)), *inner)
-        left, right = _alike(a[rows], b[rows])
+        left, right = alike(a[rows], b[rows])
         unequal = left != right
         if not unequal.any():
             continue
@@ -169,7 +169,7 @@ def _different_chunks(
         piece = max(1, PIECE_VALUES // per_frame)
         for frames in (different[at : at + piece] for at in range(0, len(different), piece)):
             some, other = left[frames], right[frames]
-            magnitude = _distance(some, other)
+            magnitude = distance(some, other)
             yield _Chunk(
                 frames=frames + start,
                 left=some,
@@ -201,10 +201,15 @@ class _Tally:
         self.histogram.add(chunk.magnitude.ravel(), (chunk.right < chunk.left).ravel())
 
 
-def _alike(
+def alike(
     a: NDArray[np.generic], b: NDArray[np.generic]
 ) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-    """Give both as (N, E) of one type that holds every value of either."""
+    """Give both as (N, E) of one type that holds every value of either.
+
+    Args:
+        a: (N, ...) integers or booleans of any type, at least one.
+        b: the same of the same shape.
+    """
     kind = _common_type(a, b)
     left, right = (np.ascontiguousarray(one, kind).reshape(len(one), -1) for one in (a, b))
     return left, right
@@ -223,7 +228,13 @@ def _common_type(a: NDArray[np.generic], b: NDArray[np.generic]) -> np.dtype[np.
     return np.dtype(np.uint64 if int(signed.min()) >= 0 else np.object_)
 
 
-def _distance(left: NDArray[np.integer], right: NDArray[np.integer]) -> NDArray[np.integer]:
+def distance(left: NDArray[np.integer], right: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Give |left - right| exactly, as unsigned or, for objects, as Python integers.
+
+    Args:
+        left: integers of the type that `alike` gave.
+        right: the same of the same shape.
+    """
     if left.dtype.kind == "O":
         return abs(left - right)
     width = np.dtype(f"u{left.itemsize}")
