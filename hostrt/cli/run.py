@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hostrt.cli.board_options import add_board_options, board_address
-from hostrt.cli.compiler_options import OPEN, add_compiler_options, compile_options, make_compiler
+from hostrt.cli.compiler_options import add_compiler_options
 from hostrt.cli.output import note, print_json, say
 from hostrt.cli.program_options import add_program_options
 from hostrt.cli.run_inputs import check_numbers, prepare_inputs
 from hostrt.cli.run_report import print_report
 from hostrt.cli.run_settings import fill_from_settings
-from hostrt.errors import ProgramUnsupported, UsageError
+from hostrt.cli.run_work import Work, run_one
+from hostrt.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from hostrt.analysis.compare import Comparison, Comparisons
-    from hostrt.cli.run_inputs import RunInputs
     from hostrt.cli.run_store import RunFolder
-    from hostrt.cli.subject import Subject
-    from hostrt.frames.frames import Frames
-    from hostrt.runner.base import BaseRunner
     from hostrt.runner.result import RunResult
 
 
@@ -95,19 +86,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_program_options(parser)
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """Everything one invocation works on."""
-
-    arguments: argparse.Namespace
-    inputs: RunInputs
-    board: str | None
-
-    @property
-    def subject(self) -> Subject:
-        return self.inputs.subject
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Run a model; exit code 1 when runners disagree."""
     from hostrt.runner.factory import takes
@@ -123,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_numbers(arguments)
     board = _checked_address(arguments)
     needs = {name: takes(name) for name in names}
-    work = _Run(arguments, prepare_inputs(arguments, frozenset(needs.values())), board)
+    work = Work(arguments, prepare_inputs(arguments, frozenset(needs.values())), board)
     for name, representation in needs.items():
         # what some runner cannot run is known before another one has worked for an hour
         work.subject.for_runner(name, representation)
@@ -132,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
             note(f"note: {item}")
     # what cannot be written must be known before the board has worked for an hour
     folder = _open_folder(work) if arguments.output_dir is not None else None
-    results = {name: _run_one(work, name) for name in names}
+    results = {name: run_one(work, name) for name in names}
     comparisons = _compare(results, arguments)
     if folder is not None:
         _store(work, folder, results, comparisons.by_pair)
@@ -178,77 +156,6 @@ def _runner_names(text: str) -> list[str]:
     return names
 
 
-# -- running --------------------------------------------------------------------------------------
-
-
-def _run_one(work: _Run, name: str) -> RunResult:
-    from hostrt.runner.factory import Runner, takes
-
-    arguments = work.arguments
-    options: dict[str, object] = {}
-    if name == "hw":
-        options = {
-            "board": work.board,
-            "timeout_s": arguments.timeout,
-            "verify": arguments.verify,
-            "force": arguments.force,
-        }
-    elif name == "fasmir":
-        options = {"spu_model": arguments.spu_model}
-    elif name == "fqir":
-        options = {
-            "iospec": work.subject.io.iospec,
-            "debug_vars": [item for item in (arguments.debug_vars or "").split(",") if item],
-            "engine": arguments.engine or "auto",
-        }
-    subject = work.subject
-    if name == "fasmir" and subject.model is not None and arguments.compiler != OPEN:
-        return _run_on_service(work)
-    with Runner(name, subject.for_runner(name, takes(name)), **options) as runner:
-        return _frames_through(work, runner)
-
-
-def _run_on_service(work: _Run) -> RunResult:
-    """Run the vendor's simulator: what the `fasmir` runner is for its instruction set."""
-    from hostrt.compiler.femtocrux import FemtocruxCompiler
-    from hostrt.runner.service import ServiceRunner
-
-    subject, arguments = work.subject, work.arguments
-    with make_compiler(arguments) as compiler:
-        if not isinstance(compiler, FemtocruxCompiler) or not (subject.model and subject.compiled):
-            raise ProgramUnsupported(
-                f"the compiler {arguments.compiler!r} has no simulator",
-                hint="leave fasmir out of --runners",
-            )
-        options = compile_options(arguments, subject.model, subject.io.iospec)
-        with ServiceRunner(subject.compiled, subject.model, compiler, options) as runner:
-            return _frames_through(work, runner)
-
-
-def _frames_through(work: _Run, runner: BaseRunner) -> RunResult:
-    return runner.run(
-        _as_inputs(work.inputs.loaded.frames),
-        input_period_s=work.inputs.period_s,
-        on_frame=_on_frame(runner.name, quiet=work.arguments.quiet or work.arguments.json),
-    )
-
-
-def _as_inputs(frames: Frames) -> dict[str, NDArray[np.signedinteger]]:
-    return {name: frames.logical(name) for name in frames}
-
-
-def _on_frame(name: str, *, quiet: bool) -> Callable[[int, int], None] | None:
-    if quiet or not sys.stderr.isatty():
-        return None
-
-    def show(done: int, total: int) -> None:
-        if done == total or done % 64 == 0:
-            end = "\n" if done == total else ""
-            print(f"\r{name}: frame {done} of {total}", end=end, file=sys.stderr, flush=True)
-
-    return show
-
-
 def _compare(results: dict[str, RunResult], arguments: argparse.Namespace) -> Comparisons:
     from hostrt.analysis.compare import compare_all
 
@@ -258,14 +165,14 @@ def _compare(results: dict[str, RunResult], arguments: argparse.Namespace) -> Co
 # -- results --------------------------------------------------------------------------------------
 
 
-def _open_folder(work: _Run) -> RunFolder:
+def _open_folder(work: Work) -> RunFolder:
     from hostrt.cli.run_store import RunFolder
 
     return RunFolder.of(work.arguments.output_dir, work.subject)
 
 
 def _store(
-    work: _Run,
+    work: Work,
     folder: RunFolder,
     results: dict[str, RunResult],
     comparisons: dict[str, Comparison],
@@ -281,7 +188,7 @@ def _store(
 
 
 def _to_json(
-    work: _Run,
+    work: Work,
     results: dict[str, RunResult],
     comparisons: Comparisons,
     folder: Path | None,
