@@ -91,6 +91,11 @@ class BaseRunner(ABC):
         """Chip that what it runs was made for, "" when it is for none in particular."""
 
     @property
+    def started(self) -> bool:
+        """Whether it is between `reset` and `finish`."""
+        return self._ready
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a user of the results should know, one sentence each."""
         return ()
@@ -154,7 +159,7 @@ class BaseRunner(ABC):
             HostrtError: what the representation raises; see its runner.
         """
         if not self._ready:
-            self._suit(inputs)
+            self.suit(inputs)
             with self:
                 return self._run(inputs, input_period_s, on_frame)
         self._require_ready()
@@ -207,11 +212,11 @@ class BaseRunner(ABC):
         """Give the way to run one frame after another with its times, as streams do."""
         return PlainFeed(self)
 
-    # -- hooks ----------------------------------------------------------------------------------
-
-    def _suit(self, inputs: FrameInputs) -> None:
+    def suit(self, inputs: FrameInputs) -> None:
         """Take what the inputs tell about the program, before the runner is started for them."""
         del inputs
+
+    # -- hooks ----------------------------------------------------------------------------------
 
     @abstractmethod
     def _do_reset(self) -> None: ...

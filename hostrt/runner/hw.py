@@ -121,7 +121,7 @@ class HwRunner(ProgramRunner):
 
     # -- hooks ----------------------------------------------------------------------------------
 
-    def _suit(self, inputs: FrameInputs) -> None:
+    def suit(self, inputs: FrameInputs) -> None:
         """LOOPBACK of no stated length takes the length of the frames."""
         length = frame_length(inputs) if self._suits_any_length else None
         if length:

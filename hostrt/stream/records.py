@@ -53,7 +53,7 @@ class Records:
     def __init__(self) -> None:
         self._piece = np.zeros(_PIECE, ROW)
         self._used = 0
-        self._file = tempfile.TemporaryFile(prefix="hostrt-stream-")
+        self._file = tempfile.TemporaryFile(prefix="hostrt-stream-")  # noqa: SIM115 - see close()
         self._written = 0
 
     def __len__(self) -> int:
