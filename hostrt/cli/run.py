@@ -177,6 +177,8 @@ def _store(
     results: dict[str, RunResult],
     comparisons: dict[str, Comparison],
 ) -> None:
+    from hostrt.cli.run_store import recipe_of
+
     loaded = work.inputs.loaded
     folder.store(
         results,
@@ -184,6 +186,7 @@ def _store(
         inputs=loaded.frames,
         sample_rate=loaded.audio.sample_rate if loaded.audio else None,
         warm_up=work.arguments.warm_up,
+        recipe=recipe_of(work, folder, results),
     )
 
 

@@ -1,11 +1,16 @@
 """The folder that a run leaves behind.
 
-    manifest.json                      written last: hashes of every file, provenance, command line
+    manifest.json                      written last: hashes of every file, provenance, command line,
+                                       and the recipe that `hostrt reproduce` follows
+    inputs.npz                         the frames that were run, one array per input
     run_metrics.yaml                   measurements
     output_<name>.npy                  outputs, (T, L) integers
     output_<name>.wav                  the same as audio, for outputs that are audio
     debug_vars.npz                     internal variables, if any were asked for, in graph order
     io_records/apb_records/0PROG_A|D   program files for an SD card
+
+A run with several runners has a folder of this kind for each of them; the folder above has a
+manifest that names them, the frames and the program's files.
 
 Every file appears complete or not at all. A folder with a manifest is a finished run: writing into
 a folder first removes the manifest of an earlier run.
@@ -16,9 +21,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import numpy as np
@@ -26,6 +32,9 @@ import numpy as np
 from hostrt.errors import StorageError, UsageError
 from hostrt.files import make_folder, write_file
 from hostrt.frames.audio import wav_bytes
+from hostrt.frames.npz import npz_bytes
+from hostrt.runner.recipe import Recipe, parse_recipe
+from hostrt.runner.untrusted import inside, read_tree, section, text_in, texts, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +46,11 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 METRICS = "run_metrics.yaml"
 INTERNALS = "debug_vars.npz"
+INPUTS = "inputs.npz"
 FORMAT_VERSION = 1
+"""Changes when a reader of the version before would misread a manifest; new keys do not count."""
+
+_HEX_SHOWN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,8 @@ class Manifest:
         inputs: input name -> hash of its array.
         command_line: arguments that started the run.
         notes: sentences for the user.
+        runners: of a run with several runners their names, each that of a folder below this one.
+        recipe: how to run it again, None in manifests that do not say.
     """
 
     files: Mapping[str, FileFacts]
@@ -72,6 +87,8 @@ class Manifest:
     inputs: Mapping[str, str] = field(default_factory=dict)
     command_line: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    runners: tuple[str, ...] = ()
+    recipe: Recipe | None = None
 
 
 class OutputFolder:
@@ -103,13 +120,44 @@ class OutputFolder:
             UsageError: the name leads out of the folder.
             StorageError: it cannot be written.
         """
-        target = self.path / name
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise UsageError(f"{name}: leads out of {self.path}")
+        return self._write(name, memoryview(data))
+
+    def _write(self, name: str, data: memoryview) -> Path:
+        target = self._place(name)
         make_folder(target.parent)
-        write_file(target, data)
+        write_file(target, [data])
         self._files[name] = FileFacts(hashlib.sha256(data).hexdigest(), len(data))
         return target
+
+    def adopt(self, name: str) -> None:
+        """Name a file that already lies in the folder in the manifest too.
+
+        Raises:
+            UsageError: the name leads out of the folder.
+            StorageError: it cannot be read.
+        """
+        target = self._place(name)
+        try:
+            with target.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+                self._files[name] = FileFacts(digest, stream.tell())
+        except OSError as error:
+            raise StorageError(
+                f"cannot read {target}: {error.strerror}", hint="try again"
+            ) from error
+
+    def _place(self, name: str) -> Path:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise UsageError(f"{name}: leads out of {self.path}")
+        return self.path / name
+
+    def write_inputs(self, arrays: Mapping[str, NDArray[np.generic]]) -> Path:
+        """Write inputs.npz: the frames that were run, so that they can be run again.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        return self._write(INPUTS, npz_bytes(arrays))
 
     def write_output(
         self, name: str, array: NDArray[np.generic], *, sample_rate: int | None = None
@@ -163,9 +211,7 @@ class OutputFolder:
         if result.internals:
             # names may hold what no file system takes, and they are members of a zip here
             arrays = {quote(name, safe=" %:="): data for name, data in result.internals.items()}
-            buffer = io.BytesIO()
-            np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub types allow_pickle
-            self.write_file(INTERNALS, buffer.getvalue())
+            self._write(INTERNALS, npz_bytes(arrays))
         self.write_yaml(METRICS, metrics_tree)
 
     def finish(
@@ -174,6 +220,7 @@ class OutputFolder:
         *,
         inputs: Mapping[str, NDArray[np.generic]] | None = None,
         command_line: Sequence[str] = (),
+        recipe: Recipe | None = None,
     ) -> Path:
         """Write manifest.json over everything written before; the folder is then complete.
 
@@ -181,22 +228,55 @@ class OutputFolder:
             result: the run, for provenance and notes.
             inputs: the frames that were run, recorded as hashes.
             command_line: arguments that started the run.
+            recipe: how to run it again.
 
         Raises:
             StorageError: it cannot be written.
         """
-        tree = {
-            "format": FORMAT_VERSION,
+        about = {
             "provenance": result.provenance.to_tree(),
             "simulated": result.simulated,
+            "notes": list(result.notes),
+        }
+        return self._finish(about, inputs or {}, command_line, recipe)
+
+    def finish_several(
+        self,
+        runners: Sequence[str],
+        *,
+        inputs: Mapping[str, NDArray[np.generic]],
+        command_line: Sequence[str] = (),
+        recipe: Recipe | None = None,
+    ) -> Path:
+        """Write the manifest above the folders of several runners, after theirs; see `finish`.
+
+        Args:
+            runners: their names, each that of its folder.
+            inputs: the frames that were run.
+            command_line: arguments that started the run.
+            recipe: how to run it again.
+        """
+        about = {"runners": list(runners), "provenance": {}, "notes": []}
+        return self._finish(about, inputs, command_line, recipe)
+
+    def _finish(
+        self,
+        about: Mapping[str, object],
+        inputs: Mapping[str, NDArray[np.generic]],
+        command_line: Sequence[str],
+        recipe: Recipe | None,
+    ) -> Path:
+        tree = {
+            "format": FORMAT_VERSION,
+            **about,
             "command_line": list(command_line),
-            "inputs": {name: array_sha256(array) for name, array in (inputs or {}).items()},
+            "inputs": {name: array_sha256(array) for name, array in inputs.items()},
             "outputs": self._outputs,
             "files": {
                 name: {"sha256": facts.sha256, "size": facts.size}
                 for name, facts in sorted(self._files.items())
             },
-            "notes": list(result.notes),
+            "recipe": None if recipe is None else recipe.to_tree(),
         }
         text = json.dumps(tree, indent=2, ensure_ascii=False, default=str) + "\n"
         target = self.path / MANIFEST
@@ -223,15 +303,7 @@ def load_manifest(folder: str | Path, *, verify: bool = False) -> Manifest:
         UsageError: no manifest (not a finished run), a damaged one, or files that do not match it.
     """
     path = Path(folder) / MANIFEST
-    try:
-        tree = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UsageError(
-            f"{path}: {error.strerror}, expected the folder of a finished run"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: not JSON: {str(error).splitlines()[0]}") from error
-    manifest = _parse(path, tree)
+    manifest = _parse(path, read_tree(path, "the folder of a finished run"))
     if verify:
         for name, facts in manifest.files.items():
             _verify(Path(folder) / name, facts)
@@ -241,56 +313,41 @@ def load_manifest(folder: str | Path, *, verify: bool = False) -> Manifest:
 def _parse(path: Path, tree: object) -> Manifest:
     if not isinstance(tree, dict) or tree.get("format") != FORMAT_VERSION:
         found = tree.get("format") if isinstance(tree, dict) else type(tree).__name__
-        raise UsageError(f"{path}: format {found!r}, expected {FORMAT_VERSION}")
+        raise UsageError(f"{path}: format {found!r:.40}, expected {FORMAT_VERSION}")
     files = {
-        _inside(path, name): FileFacts(
-            sha256=str(_section(path, facts).get("sha256")),
-            size=_size(path, _section(path, facts).get("size")),
-        )
-        for name, facts in _section(path, tree.get("files")).items()
+        inside(path, name): _facts(path, section(path, facts))
+        for name, facts in section(path, tree.get("files")).items()
     }
-    outputs = _section(path, tree.get("outputs"))
+    outputs = section(path, tree.get("outputs"))
     return Manifest(
         files=files,
-        outputs={name: _inside(path, str(file)) for name, file in outputs.items()},
-        provenance=_section(path, tree.get("provenance")),
-        inputs={name: str(digest) for name, digest in _section(path, tree.get("inputs")).items()},
-        command_line=_texts(path, tree.get("command_line")),
-        notes=_texts(path, tree.get("notes")),
+        outputs={name: inside(path, str(file)) for name, file in outputs.items()},
+        provenance=section(path, tree.get("provenance")),
+        inputs={name: str(digest) for name, digest in section(path, tree.get("inputs")).items()},
+        command_line=texts(path, tree.get("command_line")),
+        notes=texts(path, tree.get("notes")),
+        runners=tuple(inside(path, name) for name in texts(path, tree.get("runners", []))),
+        recipe=parse_recipe(path, tree.get("recipe")),
     )
 
 
-def _section(path: Path, value: object) -> dict[str, object]:
-    if not isinstance(value, dict):
-        raise UsageError(f"{path}: found {value!r:.40}, expected an object")
-    return cast("dict[str, object]", value)
-
-
-def _texts(path: Path, value: object) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise UsageError(f"{path}: found {value!r:.40}, expected a list")
-    return tuple(str(item) for item in value)
-
-
-def _size(path: Path, value: object) -> int:
-    if not isinstance(value, int):
-        raise UsageError(f"{path}: file size {value!r:.40}, expected a number")
-    return value
-
-
-def _inside(path: Path, name: str) -> str:
-    if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
-        raise UsageError(f"{path}: file {name!r} lies outside the folder")
-    return name
+def _facts(path: Path, tree: Mapping[str, object]) -> FileFacts:
+    return FileFacts(text_in(path, tree, "sha256"), whole(path, tree.get("size"), "file size"))
 
 
 def _verify(path: Path, facts: FileFacts) -> None:
     try:
-        data = path.read_bytes()
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            # before it is opened: reading a pipe or a device may never end
+            raise UsageError(f"{path}: not a file, expected {facts.size} bytes")
+        if about.st_size != facts.size:
+            raise UsageError(f"{path}: {about.st_size} bytes, expected {facts.size}")
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}, expected {facts.size} bytes") from error
-    if len(data) != facts.size:
-        raise UsageError(f"{path}: {len(data)} bytes, expected {facts.size}")
-    digest = hashlib.sha256(data).hexdigest()
     if digest != facts.sha256:
-        raise UsageError(f"{path}: hash {digest[:16]}, expected {facts.sha256[:16]}")
+        raise UsageError(
+            f"{path}: hash {digest[:_HEX_SHOWN]}, expected {facts.sha256[:_HEX_SHOWN]}"
+        )
