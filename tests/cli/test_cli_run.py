@@ -256,6 +256,7 @@ def test_the_folder_of_a_run_holds_everything_and_its_manifest_proves_it(hostrt:
         "loopback_spu001.femto",
         "loopback_spu001_metadata.yaml",
         "loopback_spu001_iospec.yaml",
+        "inputs.npz",
         "output_output.npy",
         "run_metrics.yaml",
         *(f"{records}/{kind}_{side}" for kind in ("0PROG", "program_network") for side in "AD"),
