@@ -53,13 +53,33 @@ def run_one(work: Work, name: str) -> RunResult:
     Raises:
         HostrtError: what the runner raises.
     """
+    subject, arguments = work.subject, work.arguments
+    if name == "fasmir" and subject.model is not None and arguments.compiler != OPEN:
+        return _run_on_service(work)
+    with make_runner(subject, arguments, name, work.board) as runner:
+        return _frames_through(work, runner)
+
+
+def make_runner(
+    subject: Subject, arguments: argparse.Namespace, name: str, board: str | None
+) -> BaseRunner:
+    """Make a runner of what the arguments say.
+
+    Args:
+        subject: what it runs.
+        arguments: of `run` or `stream`.
+        name: the runner.
+        board: address of the board, None when none is named.
+
+    Raises:
+        ProgramUnsupported: the subject has no representation that the runner takes.
+    """
     from hostrt.runner.factory import Runner, takes
 
-    arguments = work.arguments
     options: dict[str, object] = {}
     if name == "hw":
         options = {
-            "board": work.board,
+            "board": board,
             "timeout_s": arguments.timeout,
             "verify": arguments.verify,
             "force": arguments.force,
@@ -68,15 +88,11 @@ def run_one(work: Work, name: str) -> RunResult:
         options = {"spu_model": arguments.spu_model}
     elif name == "fqir":
         options = {
-            "iospec": work.subject.io.iospec,
+            "iospec": subject.io.iospec,
             "debug_vars": [item for item in (arguments.debug_vars or "").split(",") if item],
             "engine": arguments.engine or "auto",
         }
-    subject = work.subject
-    if name == "fasmir" and subject.model is not None and arguments.compiler != OPEN:
-        return _run_on_service(work)
-    with Runner(name, subject.for_runner(name, takes(name)), **options) as runner:
-        return _frames_through(work, runner)
+    return Runner(name, subject.for_runner(name, takes(name)), **options)
 
 
 def _run_on_service(work: Work) -> RunResult:
