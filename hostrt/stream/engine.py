@@ -45,6 +45,9 @@ class Meter(Protocol):
     def mark(self, when_s: float | None = None) -> None:
         """Take note that a frame begins."""
 
+    def add_frame(self, start_s: float, device_s: float, energy_j: float | None = None) -> None:
+        """Take note of what a simulator knows of a frame."""
+
 
 @dataclass(slots=True)
 class _Begun:
@@ -122,6 +125,9 @@ class Engine:
                 if meter is not None:
                     meter.mark(begun.start)
                 frame = self._judge(begun, self._step(begun))
+                if meter is not None and not math.isnan(frame.device_s):
+                    known = None if math.isnan(frame.energy_j) else frame.energy_j
+                    meter.add_frame(begun.start, frame.device_s, known)
             self.done += 1
             records.add(_row(frame))
             handed = self._clock.now()
@@ -213,7 +219,10 @@ class Engine:
     def _give_up(self, begun: _Begun) -> StreamFrame:
         source_s = max(begun.arrival.ready_s - begun.due, 0.0)
         blocked_s = begun.start - begun.due - source_s
-        cause = "source" if source_s > blocked_s else self._blocker
+        if source_s > blocked_s:
+            # frames behind this one are late for the same reason
+            self._blocker = "source"
+        cause = self._blocker
         self.dropped += 1
         self.causes[cause] += 1
         return StreamFrame(

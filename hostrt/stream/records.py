@@ -7,7 +7,8 @@ end.
 from __future__ import annotations
 
 import tempfile
-from typing import TYPE_CHECKING, Final
+import weakref
+from typing import IO, TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class Records:
     def __init__(self) -> None:
         self._piece = np.zeros(_PIECE, ROW)
         self._used = 0
-        self._file = tempfile.TemporaryFile(prefix="hostrt-stream-")  # noqa: SIM115 - see close()
+        self._file: IO[bytes] | None = None
         self._written = 0
 
     def __len__(self) -> int:
@@ -61,30 +62,29 @@ class Records:
 
     def add(self, row: tuple[float | bool | int, ...]) -> None:
         """Write down one frame, in the order of ROW's fields."""
-        self._piece[self._used] = row
-        self._used += 1
         if self._used == _PIECE:
             self._flush()
+        self._piece[self._used] = row
+        self._used += 1
 
     def rows(self) -> NDArray[np.void]:
-        """Give all rows, as a read-only view of the file."""
+        """Give all rows, of a long stream as a read-only view of the file."""
+        if self._file is None:
+            return self._piece[: self._used].copy()
         self._flush()
-        if not self._written:
-            return np.empty(0, ROW)
-        self._file.flush()
         found: NDArray[np.void] = np.memmap(self._file, ROW, "r", shape=(self._written,))
         return found
 
-    def close(self) -> None:
-        """Let go of the file; rows given out stay valid. Idempotent."""
-        self._file.close()
-
     def _flush(self) -> None:
-        if self._used:
-            self._file.seek(0, 2)
-            self._file.write(self._piece[: self._used].tobytes())
-            self._written += self._used
-            self._used = 0
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="hostrt-stream-")  # noqa: SIM115 - see below
+            # open as long as these records are; views that were given out outlive it
+            weakref.finalize(self, self._file.close)
+        self._file.seek(0, 2)
+        self._file.write(self._piece[: self._used].tobytes())
+        self._file.flush()
+        self._written += self._used
+        self._used = 0
 
 
 def metrics_of(

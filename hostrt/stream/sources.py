@@ -7,22 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from hostrt.errors import FrameError
-from hostrt.frames.frames import Frames, normalize_inputs
-from hostrt.frames.stream_source import FrameSource, SourceOptions, open_source
+from hostrt.frames.frames import FrameInputs, normalize_inputs
+from hostrt.frames.stream_source import FrameSource, SourceOptions, open_source, streamed_spec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
-    from hostrt.frames.frames import FrameInputs, VectorSpec
+    from hostrt.frames.frames import VectorSpec
 
 _FIRST_FRAMES = 16
-_BLOCK_FRAMES = 256
 
-Streamable = FrameSource | str | Path | FrameInputs | Iterable[Mapping[str, "ArrayLike"]]
+Streamable = FrameSource | str | Path | FrameInputs | Iterable[Mapping[str, ArrayLike]]
 """What can be streamed: a source, a file or address of one, arrays, or an iterator of frames."""
 
 
@@ -35,38 +35,47 @@ class ArraySource(FrameSource):
         Raises:
             FrameError: wrong shape, type, range or number of inputs.
         """
-        super().__init__(tuple(specs), title="frames in memory")
-        self._frames = normalize_inputs(inputs, specs)
-        self.n_frames = self._frames.n_frames
+        self._frames = frames = normalize_inputs(inputs, specs)
+        once = {name: frames[name] for name in frames if frames.is_sent_once(name)}
+        rest = [name for name in frames if name not in once]
+        super().__init__("frames in memory", specs, SourceOptions(latched=once), streamed=rest)
+        self._streamed = rest
+        self._know_length(frames.n_frames)
 
-    def blocks(self) -> Iterator[Frames]:
-        """See `FrameSource.blocks`."""
-        return cut_in_blocks(self._frames)
-
-    def close(self) -> None:
-        """Hold nothing."""
+    def _read(self) -> Iterator[Mapping[str, NDArray[np.generic]]]:
+        low, size = 0, min(_FIRST_FRAMES, self._block_frames)
+        while low < self._frames.n_frames:
+            yield {name: self._frames[name][low : low + size] for name in self._streamed}
+            low, size = low + size, self._block_frames
 
 
 class IteratorSource(FrameSource):
-    """Frames that somebody makes one by one; each is asked for when the one before was taken."""
+    """Frames that somebody makes one by one; each is asked for when the one before was taken.
+
+    Latched inputs lie in the frames that change them.
+    """
 
     def __init__(self, frames: Iterable[object], specs: Sequence[VectorSpec]) -> None:
-        super().__init__(tuple(specs), title="frames from an iterator")
+        names = [spec.name for spec in specs]
+        super().__init__("frames from an iterator", specs, SourceOptions(), streamed=names)
         self._iterator = iter(frames)
 
-    def blocks(self) -> Iterator[Frames]:
-        """See `FrameSource.blocks`."""
+    def _read(self) -> Iterator[Mapping[str, NDArray[np.generic]]]:
         for number, frame in enumerate(self._iterator):
-            specs = [spec for spec in self.specs if not (number and spec.is_latched)]
             try:
-                yield normalize_inputs([_named(frame, specs)], specs, latched_may_be_absent=True)
+                found = normalize_inputs(
+                    [self._named(frame)], self.specs, latched_may_be_absent=True
+                )
             except FrameError as error:
                 raise FrameError(
                     f"frame {number} of the iterator: {error.message}", hint=error.hint
                 ) from error
+            yield dict(found)
 
-    def close(self) -> None:
-        """Ask for no more; an iterator cannot be interrupted while it makes a frame."""
+    def _named(self, frame: object) -> Mapping[str, ArrayLike]:
+        if isinstance(frame, Mapping):
+            return frame
+        return {streamed_spec(self.title, self.specs).name: cast("ArrayLike", frame)}
 
 
 def as_source(source: Streamable, specs: Sequence[VectorSpec], sample_rate: int) -> FrameSource:
@@ -90,29 +99,3 @@ def as_source(source: Streamable, specs: Sequence[VectorSpec], sample_rate: int)
     if isinstance(source, np.ndarray | Mapping | list | tuple):
         return ArraySource(cast("FrameInputs", source), specs)
     return IteratorSource(cast("Iterable[object]", source), specs)
-
-
-def cut_in_blocks(frames: Frames) -> Iterator[Frames]:
-    """Give frames block by block; what is sent once lies in the first one only."""
-    low, size = 0, _FIRST_FRAMES
-    while low < frames.n_frames:
-        high = min(low + size, frames.n_frames)
-        block = frames.cut(low, high)
-        if low:
-            arrays: dict[str, NDArray[np.signedinteger]] = {
-                name: block[name] for name in block if not block.is_sent_once(name)
-            }
-            specs = tuple(spec for spec in block.specs if spec.name in arrays)
-            block = Frames(block.n_frames, specs, arrays)
-        yield block
-        low, size = high, _BLOCK_FRAMES
-
-
-def _named(frame: object, specs: Sequence[VectorSpec]) -> Mapping[str, ArrayLike]:
-    if isinstance(frame, Mapping):
-        return frame
-    streamed = [spec for spec in specs if not spec.is_latched]
-    if len(streamed) != 1:
-        names = ", ".join(spec.name for spec in specs)
-        raise FrameError(f"an array, expected a mapping: the model's inputs are {names}")
-    return {streamed[0].name: cast("ArrayLike", frame)}
