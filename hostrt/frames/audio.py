@@ -12,22 +12,26 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hostrt.errors import FrameError, UsageError
 from hostrt.files import write_file
-from hostrt.frames.quantize import Quantized, quantize_float
+from hostrt.frames.samples import (
+    AudioBlock,
+    Channel,
+    check_channel,
+    cut_into_frames,
+    pick_channel,
+    resampled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import soundfile
     from numpy.typing import ArrayLike, NDArray
-
-Channel = Literal["mono-mix"] | int
-"""Which channel to use: its number from 0, or the average of all."""
 
 _CHUNK_SAMPLES = 1 << 16
 _LENGTH_UNKNOWN = 0x7FFF_0000
@@ -84,21 +88,6 @@ class AudioInput:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AudioBlock:
-    """Some consecutive frames of an audio file.
-
-    Attributes:
-        frames: (T, L) array, int8 or int16.
-        clipped: samples that were saturated.
-        padded_samples: zeros added to fill the last frame; 0 except in the last block.
-    """
-
-    frames: NDArray[np.signedinteger]
-    clipped: int
-    padded_samples: int
-
-
 def load_audio(
     path: str | Path,
     *,
@@ -152,18 +141,11 @@ def iter_audio_blocks(
             f"sample rate {sample_rate} Hz, {frame_length} samples per frame and "
             f"{frames_per_block} frames per block, expected positive numbers"
         )
-    block_samples = frame_length * frames_per_block
-    pending: list[NDArray[np.float64]] = []
-    for chunk in _resampled(path, sample_rate, channel):
-        pending.append(chunk)
-        # joining only when a block is full keeps the copying linear in the file's length
-        if sum(map(len, pending)) > block_samples:
-            held = np.concatenate(pending)
-            while len(held) > block_samples:
-                yield _block(held[:block_samples], frame_length, precision)
-                held = held[block_samples:]
-            pending = [held]
-    yield _block(np.concatenate(pending), frame_length, precision)
+    source = probe_audio(path)
+    chunks = resampled(_mono(path, channel), source.sample_rate, sample_rate)
+    yield from cut_into_frames(
+        chunks, frame_length, precision, least=frames_per_block, most=frames_per_block
+    )
 
 
 def probe_audio(path: str | Path) -> AudioSource:
@@ -173,16 +155,21 @@ def probe_audio(path: str | Path) -> AudioSource:
         UsageError: no such file.
         FrameError: the file is not audio, or is empty.
     """
-    with _open(path) as stream:
-        return AudioSource(
-            path=str(path),
-            sample_rate=stream.samplerate,
-            channels=stream.channels,
-            container=stream.format,
-            sample_format=stream.subtype,
-            samples=stream.frames,
-            missing_bytes=_missing_bytes(stream.extra_info),
-        )
+    with open_audio(path) as stream:
+        return audio_facts(stream, str(path))
+
+
+def audio_facts(stream: soundfile.SoundFile, where: str) -> AudioSource:
+    """Give the facts of an open audio file."""
+    return AudioSource(
+        path=where,
+        sample_rate=stream.samplerate,
+        channels=stream.channels,
+        container=stream.format,
+        sample_format=stream.subtype,
+        samples=stream.frames,
+        missing_bytes=_missing_bytes(stream.extra_info),
+    )
 
 
 def wav_bytes(values: ArrayLike, sample_rate: int, precision: int) -> bytes:
@@ -240,12 +227,18 @@ def _join(
         padded_samples=padded,
         clipped=clipped,
         resampled=source.sample_rate != sample_rate,
-        notes=_notes(source, sample_rate, channel, padded, clipped),
+        notes=audio_notes(source, sample_rate, channel, padded, clipped),
     )
 
 
 @contextmanager
-def _open(path: str | Path) -> Iterator[soundfile.SoundFile]:
+def open_audio(path: str | Path) -> Iterator[soundfile.SoundFile]:
+    """Open an audio file that holds something, and close it again.
+
+    Raises:
+        UsageError: no such file.
+        FrameError: the file is not audio, or is empty.
+    """
     import soundfile
 
     place = Path(path)
@@ -263,60 +256,40 @@ def _open(path: str | Path) -> Iterator[soundfile.SoundFile]:
 
 
 def _mono(path: str | Path, channel: Channel) -> Iterator[NDArray[np.float64]]:
+    with open_audio(path) as stream:
+        check_channel(str(path), channel, stream.channels)
+        yield from read_mono(stream, str(path), channel)
+
+
+def read_mono(
+    stream: soundfile.SoundFile, where: str, channel: Channel
+) -> Iterator[NDArray[np.float64]]:
+    """Read an open file from its beginning to its end: one channel, some samples at a time.
+
+    Raises:
+        FrameError: the file breaks off or holds NaN.
+    """
     import soundfile
 
-    with _open(path) as stream:
-        _check_channel(path, channel, stream.channels)
-        count = 0
-        while count < stream.frames:
-            try:
-                block = stream.read(_CHUNK_SAMPLES, dtype="float64", always_2d=True)
-            except soundfile.LibsndfileError as error:
-                raise FrameError(f"{path}, sample {count}: {_reason(error)}") from error
-            if not len(block):
-                raise FrameError(f"{path}: ends after {count} samples, expected {stream.frames}")
-            if np.isnan(block).any():
-                bad = count + int(np.argwhere(np.isnan(block))[0][0])
-                raise FrameError(f"{path}, sample {bad}: found nan, expected a number")
-            count += len(block)
-            yield block.mean(axis=1) if channel == "mono-mix" else block[:, channel]
+    count, size = 0, max(_CHUNK_SAMPLES // stream.channels, 1)
+    while count < stream.frames:
+        try:
+            block = stream.read(size, dtype="float64", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise FrameError(f"{where}, sample {count}: {_reason(error)}") from error
+        if not len(block):
+            raise FrameError(f"{where}: ends after {count} samples, expected {stream.frames}")
+        if np.isnan(block).any():
+            bad = count + int(np.argwhere(np.isnan(block))[0][0])
+            raise FrameError(f"{where}, sample {bad}: found nan, expected a number")
+        count += len(block)
+        yield pick_channel(block, channel)
 
 
-def _resampled(
-    path: str | Path, sample_rate: int, channel: Channel
-) -> Iterator[NDArray[np.float64]]:
-    source = probe_audio(path)
-    if source.sample_rate == sample_rate:
-        yield from _mono(path, channel)
-        return
-    import soxr  # type: ignore[import-untyped]
-
-    resampler = soxr.ResampleStream(
-        source.sample_rate, sample_rate, 1, dtype="float64", quality="VHQ"
-    )
-    for chunk in _mono(path, channel):
-        yield resampler.resample_chunk(np.ascontiguousarray(chunk))
-    yield resampler.resample_chunk(np.zeros(0), last=True)
-
-
-def _block(samples: NDArray[np.float64], frame_length: int, precision: int) -> AudioBlock:
-    padding = -len(samples) % frame_length
-    quantized: Quantized = quantize_float(np.pad(samples, (0, padding)), precision)
-    return AudioBlock(quantized.values.reshape(-1, frame_length), quantized.clipped, padding)
-
-
-def _check_channel(path: str | Path, channel: Channel, channels: int) -> None:
-    if channel == "mono-mix":
-        return
-    if not 0 <= channel < channels:
-        raise UsageError(
-            f"{path}: channel {channel!r}, expected mono-mix or a number in 0..{channels - 1}"
-        )
-
-
-def _notes(
+def audio_notes(
     source: AudioSource, sample_rate: int, channel: Channel, padded: int, clipped: int
 ) -> tuple[str, ...]:
+    """Say in one sentence each what was done to the samples of a file."""
     notes: list[str] = []
     if source.missing_bytes:
         notes.append(f"the file ends {source.missing_bytes} bytes before the length in its header")

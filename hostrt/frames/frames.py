@@ -153,7 +153,11 @@ def frame_length(inputs: FrameInputs) -> int | None:
 
 
 def normalize_inputs(
-    inputs: FrameInputs, specs: Sequence[VectorSpec], *, latched_may_be_absent: bool = False
+    inputs: FrameInputs,
+    specs: Sequence[VectorSpec],
+    *,
+    latched_may_be_absent: bool = False,
+    first_frame: int = 0,
 ) -> Frames:
     """Check input frames and bring them into one form.
 
@@ -164,6 +168,7 @@ def normalize_inputs(
             Integers, or floats whose values are integers.
         specs: the model's inputs.
         latched_may_be_absent: accept that latched inputs are not given at all.
+        first_frame: number of the first frame in messages, for one block of many.
 
     Raises:
         FrameError: wrong names, shapes, types, values or numbers of frames.
@@ -174,7 +179,7 @@ def normalize_inputs(
     used = sorted(
         (spec for spec in specs if spec.name in columns), key=lambda spec: not spec.is_latched
     )
-    arrays = {spec.name: _normalize_one(columns[spec.name], spec) for spec in used}
+    arrays = {spec.name: _normalize_one(columns[spec.name], spec, first_frame) for spec in used}
     return Frames(_count_frames(arrays, used), tuple(used), arrays)
 
 
@@ -278,7 +283,9 @@ def _check_names(
         raise FrameError(f"input {missing[0]!r} is missing")
 
 
-def _normalize_one(array: NDArray[np.generic], spec: VectorSpec) -> NDArray[np.signedinteger]:
+def _normalize_one(
+    array: NDArray[np.generic], spec: VectorSpec, first_frame: int
+) -> NDArray[np.signedinteger]:
     if spec.is_latched and array.ndim == 1:
         array = array[np.newaxis]
     if array.ndim != 2:
@@ -293,7 +300,7 @@ def _normalize_one(array: NDArray[np.generic], spec: VectorSpec) -> NDArray[np.s
             f"input {spec.name!r}: frames of {length} elements, expected {spec.length}{allowed}"
         )
     if array.dtype != spec.dtype and array.size:
-        _check_integers(array, spec)
+        _check_integers(array, spec, first_frame)
     result = np.zeros((n_frames, spec.padded_length), spec.dtype)
     if n_frames:
         result[:, :length] = array
@@ -301,32 +308,36 @@ def _normalize_one(array: NDArray[np.generic], spec: VectorSpec) -> NDArray[np.s
     return result
 
 
-def _check_integers(array: NDArray[np.generic], spec: VectorSpec) -> None:
+def _check_integers(array: NDArray[np.generic], spec: VectorSpec, first_frame: int) -> None:
     if array.dtype.kind == "f":
-        _check_whole(array, spec)
+        _check_whole(array, spec, first_frame)
     elif array.dtype.kind not in "iu":
         raise FrameError(f"input {spec.name!r}: elements of type {array.dtype}, expected integers")
     low, high = spec.limits
     numbers = array.view(np.ndarray)
     if float(numbers.min()) < low or float(numbers.max()) > high:
         where = np.argwhere(~((array >= low) & (array <= high)))[0]  # type: ignore[operator]
-        raise _bad_element(array, spec, where, f"{low}..{high}")
+        raise _bad_element(array, spec, where, f"{low}..{high}", first_frame)
 
 
-def _check_whole(array: NDArray[np.generic], spec: VectorSpec) -> None:
+def _check_whole(array: NDArray[np.generic], spec: VectorSpec, first_frame: int) -> None:
     floats = np.asarray(array, dtype=array.dtype)
     with np.errstate(invalid="ignore"):
         bad = ~(np.floor(floats) == floats) | np.isinf(floats)
     if bad.any():
         where = np.argwhere(bad)[0]
-        raise _bad_element(array, spec, where, "an integer")
+        raise _bad_element(array, spec, where, "an integer", first_frame)
 
 
 def _bad_element(
-    array: NDArray[np.generic], spec: VectorSpec, where: NDArray[np.intp], expected: str
+    array: NDArray[np.generic],
+    spec: VectorSpec,
+    where: NDArray[np.intp],
+    expected: str,
+    first_frame: int,
 ) -> FrameError:
-    frame, element = int(where[0]), int(where[1])
-    found = array[frame, element]
+    found = array[tuple(where)]
+    frame, element = first_frame + int(where[0]), int(where[1])
     hint = "quantize floats first" if array.dtype.kind == "f" else ""
     return FrameError(
         f"input {spec.name!r}, frame {frame}, element {element}: found {found}, "

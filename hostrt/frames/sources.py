@@ -4,35 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
-import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hostrt.errors import FrameError, UsageError
-from hostrt.frames.audio import AudioInput, Channel, load_audio
+from hostrt.frames.audio import AudioInput, load_audio
 from hostrt.frames.frames import Frames, VectorSpec, normalize_inputs
+from hostrt.frames.npy import first_line, read_npy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from hostrt.frames.samples import Channel
+
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg")
 SUFFIXES = (*AUDIO_SUFFIXES, ".npy", ".npz", ".csv")
-MAX_BYTES = 1 << 32
-"""Largest array that is read, in bytes, so that a false header cannot exhaust the memory."""
-
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
-_HEADER_READERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
-_HEADER_ERRORS = (ValueError, TypeError, EOFError, SyntaxError, tokenize.TokenError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +100,7 @@ def _load(
     path: Path, suffix: str, specs: Sequence[VectorSpec], audio: tuple[int, Channel]
 ) -> LoadedInputs:
     if suffix == ".npz":
-        return LoadedInputs(normalize_inputs(_read_npz(path), specs))
+        return LoadedInputs(normalize_inputs(read_npz(path), specs))
     spec = _only_input(path, specs)
     if suffix in AUDIO_SUFFIXES:
         loaded = load_audio(
@@ -119,7 +113,7 @@ def _load(
         return LoadedInputs(
             normalize_inputs({spec.name: loaded.frames}, specs), loaded.notes, loaded
         )
-    array = _read_npy(path) if suffix == ".npy" else _read_csv(path)
+    array = _read_npy(path) if suffix == ".npy" else read_csv(path)
     rows, notes = _as_rows(array, spec)
     return LoadedInputs(normalize_inputs({spec.name: rows}, specs), notes)
 
@@ -154,10 +148,15 @@ def _as_rows(
 
 def _read_npy(path: Path) -> NDArray[np.generic]:
     with path.open("rb") as stream:
-        return _read_array(stream, str(path), path.stat().st_size)
+        return read_npy(stream, str(path), path.stat().st_size)
 
 
-def _read_npz(path: Path) -> Mapping[str, NDArray[np.generic]]:
+def read_npz(path: Path) -> Mapping[str, NDArray[np.generic]]:
+    """Read every array of a `.npz` file.
+
+    Raises:
+        FrameError: not one, or arrays that are not numbers.
+    """
     columns: dict[str, NDArray[np.generic]] = {}
     try:
         with zipfile.ZipFile(path) as archive:
@@ -167,35 +166,18 @@ def _read_npz(path: Path) -> Mapping[str, NDArray[np.generic]]:
                 where = f"{path}, member {member.filename}"
                 with archive.open(member) as stream:
                     name = member.filename.removesuffix(".npy")
-                    columns[name] = _read_array(stream, where, member.file_size)
+                    columns[name] = read_npy(stream, where, member.file_size)
     except _ZIP_ERRORS as error:
         raise FrameError(f"{path}: not a usable .npz file: {error}") from error
     return columns
 
 
-def _read_array(stream: IO[bytes], where: str, size: int) -> NDArray[np.generic]:
-    """Read one .npy stream: header first, then exactly the bytes that it announces."""
-    try:
-        version = np.lib.format.read_magic(stream)
-        reader = _HEADER_READERS.get(version)
-        header = reader(stream) if reader else None
-    except _HEADER_ERRORS as error:
-        raise FrameError(f"{where}: not a .npy file: {_first_line(error)}") from error
-    if header is None:
-        raise FrameError(f"{where}: .npy version {version}, expected 1.0 or 2.0")
-    shape, fortran, dtype = header
-    if dtype.hasobject or dtype.kind not in "iuf":
-        raise FrameError(f"{where}: elements of type {dtype}, expected integers or floats")
-    expected = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    if not all(0 <= axis <= MAX_BYTES for axis in shape) or expected > min(size, MAX_BYTES):
-        raise FrameError(f"{where}: header announces shape {shape}, file holds {size} bytes")
-    data = stream.read(expected)
-    if len(data) != expected:
-        raise FrameError(f"{where}: {len(data)} bytes of data, expected {expected}")
-    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+def read_csv(path: Path) -> NDArray[np.int64]:
+    """Read lines of integers, (lines, columns), with or without a line of names above them.
 
-
-def _read_csv(path: Path) -> NDArray[np.generic]:
+    Raises:
+        FrameError: not text, or not integers.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -210,14 +192,10 @@ def _read_csv(path: Path) -> NDArray[np.generic]:
             io.StringIO("\n".join(body)), dtype=np.int64, delimiter=",", ndmin=2, comments=None
         )
     except (ValueError, OverflowError) as error:
-        raise FrameError(f"{path}: {_first_line(error)}, expected integers") from error
+        raise FrameError(f"{path}: {first_line(error)}, expected integers") from error
     return rows
 
 
 def _is_numeric(line: str) -> bool:
     fields = next(csv.reader([line]), [])
     return any(field.strip().lstrip("+-").isdecimal() for field in fields)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

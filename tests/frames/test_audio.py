@@ -6,7 +6,7 @@ import importlib.util
 import json
 import tracemalloc
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,13 +17,15 @@ from hypothesis import strategies as st
 from hostrt.errors import FrameError, StorageError, UsageError
 from hostrt.frames.audio import (
     AudioInput,
-    Channel,
     iter_audio_blocks,
     load_audio,
     probe_audio,
     save_wav,
     wav_bytes,
 )
+
+if TYPE_CHECKING:
+    from hostrt.frames.samples import Channel
 
 DATA = Path(__file__).parents[1] / "data"
 SPU = DATA / "spu"
