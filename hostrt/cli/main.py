@@ -30,6 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "inspect": ("hostrt.cli.inspect", "show what is in a program file, bundle or FQIR model"),
     "convert": ("hostrt.cli.convert", "convert a program file to another format"),
     "diff": ("hostrt.cli.diff", "say where two programs differ"),
+    "compare": ("hostrt.cli.compare", "say whether runs, arrays, sounds or recordings agree"),
     "export": ("hostrt.cli.export", "write the program files of a model"),
     "compile": ("hostrt.cli.compile", "compile an FQIR model for simulated boards"),
     "disasm": ("hostrt.cli.disasm", "show a program of the open instruction set as assembly"),
