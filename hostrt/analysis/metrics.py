@@ -16,13 +16,16 @@ from hostrt.analysis.statistics import Summary, summarise, valid_values
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hostrt.runner.result import Clock, RunMetrics
+    from hostrt.runner.result import Clock, RunMetrics, Schedule
 
 NOT_MEASURED = "not measured on hardware"
 """Text that the reference tool puts in place of a power."""
 
 INVALID_S = -1.0
 """What the reference tool's latency keys hold for a frame that was not measured."""
+
+
+_NUMBERS_LISTED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +82,24 @@ class LatencyMetrics:
         measured = valid_values(self.run.latencies_s[clock][self.warm_up :])
         return self.run.input_period_s - measured
 
-    def to_tree(self) -> dict[str, object]:
-        """Give everything as plain values for YAML."""
-        return {**self._reference_tree(), **self._own_tree()}
+    def to_tree(self, *, per_frame: bool = True) -> dict[str, object]:
+        """Give everything as plain values for YAML.
 
-    def _reference_tree(self) -> dict[str, object]:
+        Args:
+            per_frame: also what was measured of each frame; without it the size does not depend
+                on the number of frames.
+        """
+        return {**self._reference_tree(per_frame), **self._own_tree(per_frame)}
+
+    def _reference_tree(self, per_frame: bool) -> dict[str, object]:
         run = self.run
         tree: dict[str, object] = {}
         if run.pll_vco_hz is not None:
             tree["PLL VCO frequency (MHz)"] = run.pll_vco_hz / 1e6
         mean = INVALID_S if run.latency_s is None else run.latency_s
         tree |= self._entry(run.n_frames, mean, _power(run.power_w))
+        if not per_frame:
+            return tree
         latencies, powers = self._frame_latencies(), self._frame_powers()
         tree["Frames"] = {
             index: self._entry(1, latency, power)
@@ -102,14 +112,15 @@ class LatencyMetrics:
             }
         return tree
 
-    def _own_tree(self) -> dict[str, object]:
+    def _own_tree(self, per_frame: bool) -> dict[str, object]:
         run = self.run
         tree: dict[str, object] = {"latency_clock": run.clock}
         tree["latency_s"] = {clock: one.to_tree() for clock, one in self.summaries.items()}
-        tree["latency_per_frame_s"] = {
-            clock: [None if not x >= 0 else x for x in values.tolist()]
-            for clock, values in run.latencies_s.items()
-        }
+        if per_frame:
+            tree["latency_per_frame_s"] = {
+                clock: [None if not x >= 0 else x for x in values.tolist()]
+                for clock, values in run.latencies_s.items()
+            }
         if run.energy_j is not None:
             tree["energy_j"] = run.energy_j
         if self.throughput_fps is not None:
@@ -129,7 +140,20 @@ class LatencyMetrics:
                 "missed": int(np.count_nonzero(slack < 0)),
                 "frames": slack.size,
             }
+        if run.schedule is not None:
+            tree["schedule"] = self._schedule_tree(run.schedule)
         return tree
+
+    def _schedule_tree(self, schedule: Schedule) -> dict[str, object]:
+        """Say how a stream kept time; the deadline may be another one than the input period."""
+        return {
+            "late_s": summarise(schedule.late_s, warm_up=self.warm_up).to_tree(),
+            "missed": len(schedule.missed),
+            "dropped": len(schedule.dropped),
+            "causes": dict(schedule.causes),
+            "missed_frames": schedule.missed[:_NUMBERS_LISTED].tolist(),
+            "dropped_frames": schedule.dropped[:_NUMBERS_LISTED].tolist(),
+        }
 
     def _entry(self, n_frames: int, latency: float, power: object) -> dict[str, object]:
         entry: dict[str, object] = {"Frames Simulated": n_frames}

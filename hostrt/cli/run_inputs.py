@@ -82,8 +82,8 @@ def prepare_inputs(arguments: argparse.Namespace, takes: frozenset[str]) -> RunI
     loaded = load_inputs(
         arguments.input_file,
         specs,
-        sample_rate=_rate(arguments, length, period_s),
-        channel="mono-mix" if arguments.channel is None else _channel(arguments.channel),
+        sample_rate=rate_of(arguments, length, period_s),
+        channel="mono-mix" if arguments.channel is None else channel_of(arguments.channel),
         indices=indices,
         n_frames=arguments.n_frames,
     )
@@ -127,7 +127,7 @@ def _period(arguments: argparse.Namespace) -> float:
     return period
 
 
-def _rate(arguments: argparse.Namespace, length: int, period_s: float) -> int:
+def rate_of(arguments: argparse.Namespace, length: int, period_s: float) -> int:
     """Rate the model expects: as told, else as many samples per second as its frames hold."""
     rate = arguments.sample_rate
     if rate is None:
@@ -137,7 +137,12 @@ def _rate(arguments: argparse.Namespace, length: int, period_s: float) -> int:
     return int(rate)
 
 
-def _channel(text: str) -> int:
+def channel_of(text: str) -> int:
+    """Read the number of a channel.
+
+    Raises:
+        UsageError: not a number.
+    """
     if not (text.isdecimal() and len(text) <= 4):
         raise UsageError(f"--channel {text!r}: expected a channel number, from 0")
     return int(text)

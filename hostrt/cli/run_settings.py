@@ -38,8 +38,8 @@ def fill_from_settings(arguments: argparse.Namespace) -> None:
     if arguments.chip is None and address:
         arguments.chip = chip_in(str(address))
     for flag in (*_WITH_DEFAULT, *_ONLY_WHEN_SAID):
-        if getattr(arguments, flag) is not None:
-            continue
+        if getattr(arguments, flag, "") is not None:
+            continue  # said, or no flag of this verb
         setting = resolve(_NAMES.get(flag, flag), serial=serial)
         if setting.origin != "default" or flag in _WITH_DEFAULT:
             # the channel `mono-mix` is what an open flag means

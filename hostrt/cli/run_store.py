@@ -60,14 +60,12 @@ class RunFolder:
         """
         self.path = path
         self._folder = OutputFolder(path)
-        self.files = _export(subject, path, self._folder)
+        self.files = export_subject(subject, path, self._folder)
 
     @classmethod
     def of(cls, parent: Path, subject: Subject) -> RunFolder:
         """Make the folder of a subject below `parent`."""
-        program = subject.program
-        name = folder_name(program) if program is not None else safe_name(subject.name)
-        return cls(parent / name, subject)
+        return cls(parent / subject_folder(subject), subject)
 
     def write_file(self, name: str, data: bytes) -> None:
         """Write one more file; `store` names it in the manifest.
@@ -161,7 +159,13 @@ def _origin(work: Work) -> dict[str, object]:
     return {"style": arguments.input_style, "seed": arguments.seed}
 
 
-def _export(subject: Subject, path: Path, folder: OutputFolder) -> SubjectFiles:
+def subject_folder(subject: Subject) -> str:
+    """Name the folder of what was run."""
+    program = subject.program
+    return folder_name(program) if program is not None else safe_name(subject.name)
+
+
+def export_subject(subject: Subject, path: Path, folder: OutputFolder) -> SubjectFiles:
     """Write the program's files, and for a model the model and the specification in use."""
     files = SubjectFiles(())
     if subject.program is not None:

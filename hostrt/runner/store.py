@@ -146,6 +146,19 @@ class OutputFolder:
                 f"cannot read {target}: {error.strerror}", hint="try again"
             ) from error
 
+    def adopt_output(self, name: str, file: str) -> None:
+        """Name an output's .npy file that already lies in the folder in the manifest.
+
+        Args:
+            name: the output.
+            file: its file, below the folder.
+
+        Raises:
+            UsageError, StorageError: see `adopt`.
+        """
+        self.adopt(file)
+        self._outputs[name] = file
+
     def _place(self, name: str) -> Path:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise UsageError(f"{name}: leads out of {self.path}")
