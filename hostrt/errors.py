@@ -61,6 +61,12 @@ class SequenceError(UsageError):
     code = "sequence"
 
 
+class RateImpossible(UsageError):
+    """More frames per second were asked for than the link to the board can carry."""
+
+    code = "rate-impossible"
+
+
 class ProgramError(HostrtError):
     """A program file cannot be used."""
 

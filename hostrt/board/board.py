@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
     from firmware_protocol.memory import MemoryKind
     from firmware_protocol.words import Words
+    from hostrt.board.budget import Budget
     from hostrt.chip.base import Chip
     from hostrt.chip.image import Encryption
     from hostrt.chip.step import Step
     from hostrt.program.model import Program
     from hostrt.transport.base import Transport, TransportInfo
-    from hostrt.transport.url import BoardUrl
 
 logger = logging.getLogger(__name__)
 
@@ -166,11 +166,17 @@ class Board:
 
     def frame_tail(self, output_dwords: Sequence[int], timeout_s: float) -> list[Step]:
         """Give the steps that fetch one frame's outputs, to be made once and used many times."""
-        steps = self.chip.wait_output(self.platform, timeout_s)
-        if self.info.reads_exec_time and self.platform.reads_exec_time:
-            steps.append(ExecTime())
-        steps.append(self.chip.receive(output_dwords))
-        return steps
+        exec_time = self.info.reads_exec_time
+        return self.chip.collect(self.platform, output_dwords, timeout_s, exec_time=exec_time)
+
+    def budget(self, program: Program, period_s: float, *, device_s: float | None = None) -> Budget:
+        """Tell whether the link carries a frame of `program` every `period_s` seconds.
+
+        `device_s` is the time that the chip needs for a frame, where that is known.
+        """
+        from hostrt.board.budget import budget_of
+
+        return budget_of(self, program, period_s, device_s=device_s)
 
     def frame(
         self,
@@ -361,13 +367,13 @@ def open_board(address: str, *, chip: str | None = None) -> Board:
     """
     from dataclasses import replace
 
-    from hostrt.transport.url import open_transport, parse_url
+    from hostrt.transport.url import open_transport, parse_url, with_settings
 
     url = parse_url(address)
     wanted = get_chip(chip).name if chip else ""
     if chip and url.scheme in ("sim", "evk2+sim") and not url.host:
         url = replace(url, host=chip)
-    transport = open_transport(_with_settings(url))
+    transport = open_transport(with_settings(url))
     told = transport.info.chip
     try:
         if wanted and told and wanted != told:
@@ -382,15 +388,3 @@ def open_board(address: str, *, chip: str | None = None) -> Board:
         transport.close()
         raise
     return board
-
-
-def _with_settings(url: BoardUrl) -> BoardUrl:
-    """Add what the configuration says of this board and its address leaves open."""
-    from dataclasses import replace
-
-    from hostrt.config import resolve
-
-    if not url.scheme.startswith("evk2") or "window" in url.options:
-        return url
-    window = resolve("window", serial=url.host or None).value
-    return url if window is None else replace(url, options={**url.options, "window": str(window)})

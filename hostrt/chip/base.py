@@ -15,7 +15,18 @@ import numpy as np
 from firmware_protocol.memory import MemoryKind
 from firmware_protocol.packing import dwords_to_words
 from firmware_protocol.stream import input_message
-from hostrt.chip.step import Expect, FrameIn, FrameOut, HostAction, Read, Space, Step, Wait, Write
+from hostrt.chip.step import (
+    ExecTime,
+    Expect,
+    FrameIn,
+    FrameOut,
+    HostAction,
+    Read,
+    Space,
+    Step,
+    Wait,
+    Write,
+)
 from hostrt.errors import UsageError, WrongVersion
 
 if TYPE_CHECKING:
@@ -226,6 +237,28 @@ class Chip(ABC):
     def send(self, pc: int, core: int, payload: DWords) -> FrameOut:
         """Send one input: header (pc << 32 | core), then the payload of 64-bit words."""
         return FrameOut(input_message(pc, core, payload))
+
+    def collect(
+        self,
+        platform: Platform,
+        output_dwords: Sequence[int],
+        timeout_s: float,
+        *,
+        exec_time: bool,
+    ) -> list[Step]:
+        """Wait for one frame's outputs and take them.
+
+        Args:
+            platform: the board around the chip.
+            output_dwords: 64-bit words of each output.
+            timeout_s: seconds to wait.
+            exec_time: the board can tell how long the inference took; it is then asked.
+        """
+        steps = self.wait_output(platform, timeout_s)
+        if exec_time and platform.reads_exec_time:
+            steps.append(ExecTime())
+        steps.append(self.receive(output_dwords))
+        return steps
 
     def receive(self, output_dwords: Sequence[int]) -> FrameIn:
         """Take one message per output in a single read: each has a header and its words."""

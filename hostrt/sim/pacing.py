@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hostrt.errors import UsageError
+from hostrt.transport.rules import USB_SLOTS_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 Times: TypeAlias = NDArray[np.float64]
 """Seconds on the clock of `time.monotonic`."""
 
-SLOTS_S = {"full": 1e-3, "high": 125e-6, "unlimited": 0.0}
+SLOTS_S = {**USB_SLOTS_S, "unlimited": 0.0}
 """Time between two packets of an endpoint, by the name of the bus speed."""
 
 _SPIN_S = 150e-6

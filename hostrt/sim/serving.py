@@ -88,6 +88,7 @@ def evk2_server(address: str, options: ServeOptions) -> tuple[str, BoardServer]:
         "chip": spu.chip.name,
         "exec_time": "yes" if supports_exec_time(identity.manufacturer) else "no",
         **options.marks(),
+        **({"usb_speed": options.usb_speed} if options.usb_speed != "unlimited" else {}),
     }
     return f"evk2+tcp://{_place(server)}?{urlencode(query)}", server
 

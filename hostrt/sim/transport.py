@@ -30,6 +30,7 @@ from hostrt.sim.evk2 import PRODUCTS, Identity, VirtualEvk2
 from hostrt.sim.pacing import SLOTS_S
 from hostrt.sim.port import Port, PortOptions
 from hostrt.transport.base import Transport, TransportInfo
+from hostrt.transport.rules import USB_SLOTS_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,8 +140,10 @@ def open_virtual_usb(url: BoardUrl) -> Transport:
 
     spu = build_spu(url.host or DEFAULT_CHIP, SimOptions.from_url(url))
     spu.chip.check_platform(EVK2, pll=True)
-    port = Port(VirtualEvk2(spu, _identity(url)), _port_options(url))
-    return open_usb(url, SimBackend([port]), simulated=True, lock=False)
+    options = _port_options(url)
+    backend = SimBackend([Port(VirtualEvk2(spu, _identity(url)), options)])
+    is_paced = options.usb_speed in USB_SLOTS_S
+    return open_usb(url, backend, simulated=True, lock=False, is_paced=is_paced)
 
 
 def _identity(url: BoardUrl) -> Identity:

@@ -16,6 +16,7 @@ import numpy as np
 
 from hostrt.chip.step import Expect, Modify, Poll, Read, Wait, Write
 from hostrt.log import TRACE
+from hostrt.transport.rules import LinkRules, Packets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +45,9 @@ class TransportInfo:
         has_pll: the host programs the chip's PLL; false for an FPGA image and without a board.
         chip: spoken chip name when the link knows it, else "".
         serial, product, firmware: identification strings, "" when unknown.
+        packets: what the link is made of, a value of `Packets`; "" where nothing on the way takes
+            time.
+        slot_s, window, least_wide, blocks: see `LinkRules`.
     """
 
     url: str
@@ -56,6 +60,19 @@ class TransportInfo:
     serial: str = ""
     product: str = ""
     firmware: str = ""
+    packets: str = ""
+    slot_s: float = 0.0
+    window: int = 1
+    least_wide: int = 0
+    blocks: bool = False
+
+    @property
+    def rules(self) -> LinkRules | None:
+        """How the link moves packets, None where nothing on the way takes time."""
+        if not self.packets:
+            return None
+        packets = Packets(self.packets)
+        return LinkRules(packets, self.slot_s, self.window, self.least_wide, self.blocks)
 
 
 class Transport(ABC):
@@ -93,6 +110,11 @@ class Transport(ABC):
                 batch.append(step)
         self._flush(batch, results)
         return results
+
+    @property
+    def window(self) -> int | None:
+        """Requests that may be in flight now, None when that is not known."""
+        return None
 
     @abstractmethod
     def _exchange(self, requests: Sequence[Request]) -> list[Words | None]:

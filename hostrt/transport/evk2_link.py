@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from firmware_protocol.requests import Request
     from firmware_protocol.words import Words
+    from hostrt.chip.step import Step
     from hostrt.transport.base import TransportInfo
     from hostrt.transport.drive import Follower
     from hostrt.transport.packet_link import PacketLink
@@ -276,6 +277,12 @@ def trial_groups(requests: Sequence[Request]) -> list[tuple[Sequence[Request], b
             return [part for part in parts if part[0]]
         start, n_reports = index + 1, 0
     return [(requests, False)]
+
+
+def has_trial(steps: Sequence[Step]) -> bool:
+    """Tell whether a batch has a run of memory writes on which a window is tried."""
+    requests = [step for step in steps if isinstance(step, Write)]
+    return any(is_trial for _, is_trial in trial_groups(requests))
 
 
 def window_option(url: BoardUrl, *, pipelines: bool) -> int:

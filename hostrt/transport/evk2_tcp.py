@@ -19,6 +19,7 @@ from hostrt.transport.evk2_link import (
     Evk2Transport,
     window_option,
 )
+from hostrt.transport.rules import USB_SLOTS_S, Packets
 from hostrt.transport.socket_link import SocketLink, url_seconds
 
 if TYPE_CHECKING:
@@ -28,9 +29,11 @@ _YES_NO = ("no", "yes")
 _SLOT_S = 0.002
 """Twice this without a report counts as quiet; a fence asks again when it was wrong."""
 
+_SPEEDS_S = {"unlimited": 0.0, **USB_SLOTS_S}
 
 _OPTIONS = (
     "window", "timeout", "connect", "chip", "exec_time", "simulated", "answer", "pack",
+    "usb_speed",
 )  # fmt: skip
 
 
@@ -38,7 +41,8 @@ def open_url(url: BoardUrl) -> Evk2Transport:
     """Connect to `evk2+tcp://HOST:PORT`.
 
     Options: `window` (auto, 1..62), `timeout` and `connect` (seconds), `chip`, `exec_time`,
-    `simulated` (yes, no), `pack` (burst, across).
+    `simulated` (yes, no), `pack` (burst, across), `usb_speed` (what paces the board at the other
+    end: unlimited, high, full).
 
     Raises:
         UsageError: an option makes no sense, or host or port is missing.
@@ -46,6 +50,7 @@ def open_url(url: BoardUrl) -> Evk2Transport:
     """
     url.allow(*_OPTIONS)
     chip = url.options.get("chip", "")
+    speed = url.option("usb_speed", "unlimited", tuple(_SPEEDS_S))
     options = evk2_options(url, pipelines=True, chip=chip, slot_s=_SLOT_S)
     info = TransportInfo(
         url=str(url),
@@ -53,6 +58,9 @@ def open_url(url: BoardUrl) -> Evk2Transport:
         simulated=url.option("simulated", "no", _YES_NO) == "yes",
         reads_exec_time=url.option("exec_time", "no", _YES_NO) == "yes",
         chip=chip,
+        packets=Packets.REPORTS.value,
+        slot_s=_SPEEDS_S[speed],
+        window=options.window,
     )
     link = SocketLink.connect(url, ("", None), whole=REPORT_BYTES)
     return Evk2Transport(link, info, options)

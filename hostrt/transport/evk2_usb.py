@@ -34,6 +34,7 @@ from hostrt.transport.base import TransportInfo
 from hostrt.transport.evk2_link import Evk2Transport
 from hostrt.transport.evk2_tcp import evk2_options
 from hostrt.transport.owner import evk2_lock_path, lock_board
+from hostrt.transport.rules import USB_SLOTS_S, Packets
 from hostrt.transport.usb_link import Endpoints, UsbDevice, UsbLink
 
 if TYPE_CHECKING:
@@ -48,11 +49,11 @@ CHIPS = {"spu001": "spu001", "spu150": "spu150tc1"}
 """Chip behind a product string; other strings (`Teensyduino RawHID`) do not tell."""
 
 _DRAIN_SLOT_S = 0.005
-_LEAST_WIDE = 16
-"""Below this many reports handing over to a reading thread costs more than it saves."""
+_LEAST_WIDE = 2
+_LEAST_WIDE_UNPACED = 16
+"""Below this many reports handing over to a reading thread costs more than it saves, on a bus that
+takes no time."""
 
-_FULL_SPEED_S = 1e-3
-_HIGH_SPEED_S = 125e-6
 _HIGH_SPEED = 3
 _INTERRUPT = 3
 _IN = 0x80
@@ -208,6 +209,7 @@ def open_usb(
     *,
     simulated: bool = False,
     lock: bool = True,
+    is_paced: bool = True,
 ) -> Evk2Transport:
     """Open a board on USB.
 
@@ -216,6 +218,7 @@ def open_usb(
         backend: pyusb backend, for virtual boards and special installations.
         simulated: the board behind `backend` is a virtual one: several reports may be in flight.
         lock: keep other processes out with the reference tool's lock file.
+        is_paced: the bus moves a packet per interval, as every real one does.
 
     Raises:
         BoardNotFound, BoardAmbiguous, BoardAccessDenied, ExtraMissing: as `find_board`.
@@ -231,6 +234,11 @@ def open_usb(
             undo.callback(held.release)
         endpoints = _endpoints(board)
         undo.callback(_take(board, endpoints.interface))
+        slot_s = max(endpoints.interval_s, _DRAIN_SLOT_S)
+        options = replace(
+            evk2_options(url, pipelines=simulated, chip=chip, slot_s=slot_s),
+            least_wide=_LEAST_WIDE if is_paced else _LEAST_WIDE_UNPACED,
+        )
         info = TransportInfo(
             url=str(url) if url.host else f"evk2://{board.serial}",
             platform="evk2",
@@ -240,11 +248,11 @@ def open_usb(
             serial=board.serial,
             product=board.product,
             firmware=board.manufacturer,
-        )
-        slot_s = max(endpoints.interval_s, _DRAIN_SLOT_S)
-        options = replace(
-            evk2_options(url, pipelines=simulated, chip=chip, slot_s=slot_s),
-            least_wide=_LEAST_WIDE,
+            packets=Packets.REPORTS.value,
+            slot_s=endpoints.interval_s if is_paced else 0.0,
+            window=options.window,
+            least_wide=options.least_wide,
+            blocks=True,
         )
         release = undo.pop_all().close
         link = UsbLink(board.device, endpoints, info.url, release, timeout_s=options.timeout_s)
@@ -311,7 +319,7 @@ def _endpoints(board: UsbBoard) -> Endpoints:
     inward = ends[_IN]
     fast = (board.device.speed or 0) >= _HIGH_SPEED
     steps = 1 << (inward.bInterval - 1) if fast else inward.bInterval
-    interval_s = steps * (_HIGH_SPEED_S if fast else _FULL_SPEED_S)
+    interval_s = steps * USB_SLOTS_S["high" if fast else "full"]
     return Endpoints(
         INTERFACE, inward.bEndpointAddress, ends[0].bEndpointAddress, REPORT_BYTES, interval_s
     )

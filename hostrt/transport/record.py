@@ -122,6 +122,11 @@ class RecordTransport(Transport):
         self._idle_since = time.monotonic()
         self._is_closed = False
 
+    @property
+    def window(self) -> int | None:
+        """That of the other transport."""
+        return self.inner.window
+
     def begin(self, name: str) -> None:
         """Give what follows a record name of its own, such as `init_spu`."""
         self._file.begin(name)

@@ -126,6 +126,16 @@ def open_transport(url: str | BoardUrl) -> Transport:
     return _opener(f"{outer}+")(replace(parsed, wrappers=tuple(inner)))
 
 
+def with_settings(url: BoardUrl) -> BoardUrl:
+    """Add what the configuration says of this board and its address leaves open."""
+    from hostrt.config import resolve
+
+    if not url.scheme.startswith("evk2") or "window" in url.options:
+        return url
+    window = resolve("window", serial=url.host or None).value
+    return url if window is None else replace(url, options={**url.options, "window": str(window)})
+
+
 def schemes() -> list[str]:
     """Name every scheme and wrapper (with a trailing `+`) that is registered."""
     return sorted(_points())

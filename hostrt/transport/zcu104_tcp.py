@@ -19,6 +19,7 @@ from hostrt.transport.base import TransportInfo
 from hostrt.transport.drive import drive, hostrt_error
 from hostrt.transport.link_transport import LinkTransport
 from hostrt.transport.owner import lock_board
+from hostrt.transport.rules import Packets
 from hostrt.transport.socket_link import SocketLink, url_seconds
 
 if TYPE_CHECKING:
@@ -122,10 +123,18 @@ def open_url(url: BoardUrl) -> Zcu104Transport:
     url.allow("timeout", "connect", "reads", "pll", "simulated", "answer", "lock")
     simulated = url.option("simulated", "no", ("no", "yes")) == "yes"
     has_pll = url.option("pll", "yes", ("no", "yes")) == "yes"
-    info = TransportInfo(str(url), "zcu104", simulated=simulated, has_pll=has_pll, chip="spu001")
     text = url.options.get("reads", "1")
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
         raise UsageError(f"{url}: option reads={text!r}, expected 1 to 1024")
+    info = TransportInfo(
+        str(url),
+        "zcu104",
+        simulated=simulated,
+        has_pll=has_pll,
+        chip="spu001",
+        packets=Packets.UNITS.value,
+        window=int(text),
+    )
     timeout_s = url_seconds(url, "timeout", 1.0)
     lock = None
     if url.option("lock", "no" if simulated else "yes", ("no", "yes")) == "yes":

@@ -132,7 +132,7 @@ def test_a_failed_trial_of_the_window_falls_back_for_good() -> None:
         with open_transport(url) as transport:
             assert run(transport, [LOAD]) is None
             assert run(transport, [LOAD, BACK]) is None
-            assert transport.window == 1  # type: ignore[attr-defined]
+            assert transport.window == 1
 
 
 def test_a_lost_answer_over_usb_with_several_in_flight_is_asked_for_again() -> None:
