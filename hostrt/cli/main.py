@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("hostrt.cli.run", "run frames or audio through a model on one or more runners"),
+    "stream": ("hostrt.cli.stream", "play sound or frames through a model in real time"),
     "flash": ("hostrt.cli.flash", "put a program on a board, or on an SD card for it"),
     "inspect": ("hostrt.cli.inspect", "show what is in a program file, bundle or FQIR model"),
     "convert": ("hostrt.cli.convert", "convert a program file to another format"),

@@ -1,0 +1,115 @@
+"""The folder that a stream leaves behind: like that of a run, with one row per frame beside it."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hostrt.analysis.metrics import LatencyMetrics
+from hostrt.cli.run_store import export_subject, subject_folder
+from hostrt.runner.recipe import Recipe
+from hostrt.runner.store import INPUTS, OutputFolder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hostrt.cli.stream_session import Session
+    from hostrt.cli.subject import Subject
+
+FRAMES = "frames.npy"
+"""One row per frame: `hostrt.stream.records.ROW`."""
+
+POWER = "power.npz"
+"""What a power meter measured."""
+
+MAX_INPUT_BYTES = 1 << 29
+"""Largest input that is kept so that the stream can be run again."""
+
+
+class StreamFolder:
+    """The folder of one stream, made and tried out before anything runs.
+
+    Attributes:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path, subject: Subject) -> None:
+        """Make the folder, drop what an earlier stream left, and write what is run.
+
+        Raises:
+            StorageError: something cannot be written.
+        """
+        self.path = path
+        self._folder = OutputFolder(path)
+        self._files = export_subject(subject, path, self._folder)
+
+    @classmethod
+    def of(cls, parent: Path, subject: Subject) -> StreamFolder:
+        """Make the folder of a subject below `parent`."""
+        return cls(parent / subject_folder(subject), subject)
+
+    def store(self, session: Session) -> None:
+        """Write inputs, outputs, metrics, one row per frame, and the manifest.
+
+        Raises:
+            StorageError: something cannot be written.
+        """
+        result, arguments = session.result, session.arguments
+        folder, inputs = self._folder, session.inputs
+        for name in self._files.names:
+            folder.adopt(name)
+        is_kept = sum(array.nbytes for array in inputs.values()) <= MAX_INPUT_BYTES
+        if is_kept:
+            folder.write_inputs(inputs)
+        rate = session.source.sample_rate
+        folder.write_result(
+            result,
+            metrics_tree=LatencyMetrics(result.metrics, arguments.warm_up).to_tree(
+                per_frame=False
+            ),
+            sample_rates=dict.fromkeys(result.outputs, rate) if rate else {},
+        )
+        buffer = io.BytesIO()
+        np.save(buffer, np.asarray(session.rows), allow_pickle=False)
+        folder.write_file(FRAMES, buffer.getvalue())
+        if session.power is not None:
+            session.power.save(folder.path / POWER)
+            folder.adopt(POWER)
+        folder.finish(
+            result,
+            inputs=inputs,
+            command_line=sys.argv,
+            recipe=self._recipe(session) if is_kept and not self._has_gaps(session) else None,
+        )
+
+    @staticmethod
+    def _has_gaps(session: Session) -> bool:
+        schedule = session.result.metrics.schedule
+        return schedule is not None and len(schedule.dropped) > 0
+
+    def _recipe(self, session: Session) -> Recipe:
+        """Say how the outputs are made again, without the clock."""
+        arguments, program = session.arguments, session.subject.program
+        encryption = None if program is None else program.encryption
+        return Recipe(
+            runners=(arguments.runner,),
+            inputs=INPUTS,
+            period_s=session.options.period_s,
+            timeout_s=arguments.timeout,
+            program=self._files.program,
+            model=self._files.model,
+            iospec=self._files.iospec,
+            chip=session.subject.chip,
+            key_index=None if encryption is None else encryption.key_index,
+            salt=None if encryption is None else encryption.salt,
+            board=session.result.provenance.board,
+            verify=arguments.verify,
+            force=arguments.force,
+            engine=arguments.engine or "auto",
+            compiler=arguments.compiler,
+            warm_up=arguments.warm_up,
+            origin={"file": str(arguments.source)},
+        )
