@@ -10,7 +10,7 @@ from firmware_protocol.requests import ExecTime, FrameIn
 from firmware_protocol.sequences import SequenceTracker
 from hostrt.runner.feed import Block, Feed
 from hostrt.runner.result import StepResult
-from hostrt.runner.rounds import rounds_at
+from hostrt.runner.rounds import Round, rounds_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from hostrt.frames.frames import Frames
     from hostrt.runner.feed import Upcoming
     from hostrt.runner.hw import HwRunner
-    from hostrt.runner.rounds import Round
 
 
 class HwFeed(Feed):
@@ -41,6 +40,8 @@ class HwFeed(Feed):
         self._tracker = SequenceTracker(runner.plan.iospec)
         self._ahead: tuple[Block, int] | None = None
         self._ahead_s = 0.0
+        self._usual: tuple[str, ...] | None = None
+        self._usual_due: tuple[str, ...] = ()
         self._split: dict[tuple[str, ...], tuple[list[Step], list[Step]]] = {}
 
     def encode(self, frames: Frames) -> Block:
@@ -52,7 +53,7 @@ class HwFeed(Feed):
     ) -> StepResult:
         """See `Feed.step`."""
         self._runner.require_loaded()
-        rounds = list(rounds_at(self._runner.plan.iospec, block.frames, index, self._tracker))
+        rounds = self._rounds(block, index)
         if len(rounds) == 1 and rounds[0].due and (upcoming is not None or self._ahead is not None):
             return self._overlapped(block, rounds[0], upcoming)
         outputs: dict[str, NDArray[np.signedinteger]] = {}
@@ -67,6 +68,17 @@ class HwFeed(Feed):
                 known = not math.isnan(device_s)
                 device_s = device_s + reply.device_s if known else reply.device_s
         return StepResult(outputs, device_s, wire_s)
+
+    def _rounds(self, block: Block, index: int) -> list[Round]:
+        """Give the rounds of a frame; one like the last frame has the same ones."""
+        frames = block.frames
+        names = tuple(name for name in frames if not (index and frames.is_sent_once(name)))
+        if names == self._usual:
+            return [Round(index, names, self._usual_due)]
+        rounds = list(rounds_at(self._runner.plan.iospec, frames, index, self._tracker))
+        if self.gives_output_each_frame and len(rounds) == 1 and rounds[0].due:
+            self._usual, self._usual_due = names, rounds[0].due
+        return rounds
 
     def _overlapped(
         self, block: Block, item: Round, upcoming: Callable[[], Upcoming | None] | None
@@ -84,7 +96,7 @@ class HwFeed(Feed):
         if following is not None:
             self._ahead, self._ahead_s = following, time.perf_counter()
             frames, number = following[0].frames, following[1]
-            names = tuple(name for name in frames if number == 0 or not frames.is_sent_once(name))
+            names = tuple(name for name in frames if not (number and frames.is_sent_once(name)))
             ahead = [self._runner.message(following[0].messages[name], number) for name in names]
         reply = board.frame((), fetch, ahead)
         wire_s = time.perf_counter() - began

@@ -34,7 +34,15 @@ from hostrt.files import make_folder, write_file
 from hostrt.frames.audio import wav_bytes
 from hostrt.frames.npz import npz_bytes
 from hostrt.runner.recipe import Recipe, parse_recipe
-from hostrt.runner.untrusted import inside, read_tree, section, text_in, texts, whole
+from hostrt.runner.untrusted import (
+    inside,
+    optional_seconds,
+    read_tree,
+    section,
+    text_in,
+    texts,
+    whole,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,6 +87,7 @@ class Manifest:
         notes: sentences for the user.
         runners: of a run with several runners their names, each that of a folder below this one.
         recipe: how to run it again, None in manifests that do not say.
+        latency_s: mean latency of the measured frames, None when none was measured.
     """
 
     files: Mapping[str, FileFacts]
@@ -89,6 +98,7 @@ class Manifest:
     notes: tuple[str, ...] = ()
     runners: tuple[str, ...] = ()
     recipe: Recipe | None = None
+    latency_s: float | None = None
 
 
 class OutputFolder:
@@ -250,6 +260,7 @@ class OutputFolder:
             "provenance": result.provenance.to_tree(),
             "simulated": result.simulated,
             "notes": list(result.notes),
+            "latency_s": result.metrics.latency_s,
         }
         return self._finish(about, inputs or {}, command_line, recipe)
 
@@ -341,6 +352,7 @@ def _parse(path: Path, tree: object) -> Manifest:
         notes=texts(path, tree.get("notes")),
         runners=tuple(inside(path, name) for name in texts(path, tree.get("runners", []))),
         recipe=parse_recipe(path, tree.get("recipe")),
+        latency_s=optional_seconds(path, tree.get("latency_s"), "latency_s"),
     )
 
 

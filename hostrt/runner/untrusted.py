@@ -74,6 +74,13 @@ def seconds(path: Path, value: object, what: str) -> float:
     return float(value)
 
 
+def optional_seconds(path: Path, value: object, what: str) -> float | None:
+    """Insist on a number that is not negative, or null."""
+    if value is None or value == 0:
+        return None if value is None else 0.0
+    return seconds(path, value, what)
+
+
 def text_in(path: Path, tree: Mapping[str, object], key: str) -> str:
     """Give a text, "" where there is none."""
     value = tree.get(key, "")
