@@ -17,28 +17,30 @@ import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hostrt.chip.step import FrameIn, FrameOut, Poll, Read, Wait, Write
-from hostrt.errors import BoardUnavailable, LinkLost, LinkTimeout, UsageError
+from hostrt.errors import BoardUnavailable, LinkCorrupt, LinkLost, LinkTimeout, UsageError
 from hostrt.transport.apart_wire import (
     Channel,
     Kind,
     Message,
     decode_error,
+    decode_info,
     decode_results,
     encode_steps,
     from_json,
     to_json,
 )
-from hostrt.transport.base import Transport, TransportInfo
+from hostrt.transport.base import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from firmware_protocol.words import Words
     from hostrt.chip.step import Request, Step
+    from hostrt.transport.base import TransportInfo
     from hostrt.transport.url import BoardUrl
 
 PATIENCE_S = 30.0
@@ -141,6 +143,12 @@ class ApartTransport(Transport):
         reply = self._ask(Kind.EXECUTE, text, words, self._patience_s + _least_s(steps))
         return decode_results(reply.words, len(steps))
 
+    @property
+    def window(self) -> int | None:
+        """Requests that may be in flight now, None when that is not known."""
+        told = self._tell("window")
+        return None if told is None else int(told)
+
     def set_landmark(self, landmark: Read) -> None:
         """Pass it on."""
         self._ask(Kind.LANDMARK, *encode_steps([landmark]), self._patience_s)
@@ -163,28 +171,29 @@ class ApartTransport(Transport):
         return self.execute(requests)
 
     def _now(self) -> float:
-        now = from_json(self._ask(Kind.NOW, b"", b"", self._patience_s).text).get("now")
-        return float(str(now))
+        return self._tell("now") or 0.0
+
+    def _tell(self, name: str) -> float | None:
+        """Ask the child for a number that changes."""
+        told = from_json(self._ask(Kind.TELL, b"", b"", self._patience_s).text).get(name)
+        if not isinstance(told, float | int | None):
+            raise LinkCorrupt(f"{self._url}: {name} is {told!r}")
+        return told
 
     def _open(self, url: BoardUrl) -> TransportInfo:
         level = logging.getLogger("hostrt").getEffectiveLevel()
         wanted = to_json({"url": str(url), "prefix": _PREFIX, "level": level})
         told = from_json(self._ask(Kind.OPEN, wanted, b"", _START_S + self._patience_s).text)
-        info = told.get("info")
-        if not isinstance(info, dict):
-            raise LinkLost(f"{self._url}: the board's process does not say what it opened")
-        known = {field.name for field in fields(TransportInfo)}
-        return TransportInfo(**{name: info[name] for name in known & set(info)})
+        return decode_info(told.get("info"))
 
     def _ask(self, kind: Kind, text: bytes, words: bytes, timeout_s: float) -> Message:
         with self._busy:
             reply = self._exchange_messages(kind, text, words, timeout_s)
-        if not reply.text:
-            return reply
-        tree = from_json(reply.text)
-        _log(tree.get("log"))
-        if reply.kind is Kind.FAILED:
-            raise decode_error(tree)
+        if reply.text or reply.kind is not Kind.DONE:
+            tree = from_json(reply.text)
+            _log(tree.get("log"))
+            if reply.kind is not Kind.DONE:
+                raise decode_error(tree)
         return reply
 
     def _exchange_messages(
@@ -195,7 +204,8 @@ class ApartTransport(Transport):
         # Whatever ends this early, Ctrl-C too, leaves an answer behind that nobody waits for.
         self._lost = "an earlier request was given up"
         try:
-            self._channel.link.settimeout(timeout_s)
+            if self._channel.link.gettimeout() != timeout_s:
+                self._channel.link.settimeout(timeout_s)
             self._channel.send(kind, text, words)
             reply = self._channel.receive()
         except TimeoutError as error:

@@ -103,8 +103,8 @@ def _open(message: Message, logger: logging.Logger) -> Transport:
 
 
 def _answer(transport: Transport, message: Message) -> tuple[dict[str, object], bytes]:
-    if message.kind is Kind.NOW:
-        return {"now": transport._now()}, b""
+    if message.kind is Kind.TELL:
+        return {"now": transport._now(), "window": transport.window}, b""
     steps = decode_steps(message)
     if message.kind is Kind.EXECUTE:
         return {}, encode_results(transport.execute(steps))

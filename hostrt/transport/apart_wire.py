@@ -26,6 +26,8 @@ from hostrt.chip.step import (
     Write,
 )
 from hostrt.errors import BoardFault, HostrtError, LinkCorrupt
+from hostrt.transport.base import TransportInfo
+from hostrt.transport.rules import LinkRules, Packets
 
 if TYPE_CHECKING:
     import socket
@@ -46,7 +48,7 @@ class Kind(IntEnum):
     OPEN = 1
     EXECUTE = 2
     LANDMARK = 3
-    NOW = 4
+    TELL = 4
     DONE = 5
     FAILED = 6
 
@@ -176,9 +178,9 @@ def decode_results(words: Words, n_steps: int) -> list[Words | None]:
     Raises:
         LinkCorrupt: it does not hold as many.
     """
-    sizes = words[1 : n_steps + 1].view(np.int32).tolist()
-    if len(sizes) != n_steps or int(words[0]) != n_steps:
+    if words.size <= n_steps or int(words[0]) != n_steps:
         raise LinkCorrupt(f"no {n_steps} results in {words.size} words")
+    sizes = words[1 : n_steps + 1].view(np.int32).tolist()
     results: list[Words | None] = []
     at = n_steps + 1
     for size in sizes:
@@ -187,6 +189,22 @@ def decode_results(words: Words, n_steps: int) -> list[Words | None]:
     if at != words.size:
         raise LinkCorrupt(f"{words.size} words for results of {at}")
     return results
+
+
+def decode_info(tree: object) -> TransportInfo:
+    """Give what is known about a link, from its fields.
+
+    Raises:
+        LinkCorrupt: they are others.
+    """
+    try:
+        told: dict[str, Any] = dict(tree)  # type: ignore[call-overload]  # what is no mapping raises
+        rules = told.get("rules")
+        if rules is not None:
+            told["rules"] = LinkRules(**{**rules, "packets": Packets(rules["packets"])})
+        return TransportInfo(**told)
+    except (TypeError, ValueError, KeyError) as error:
+        raise LinkCorrupt(f"no link is described by {tree!r:.80}") from error
 
 
 def encode_error(error: HostrtError) -> dict[str, object]:
