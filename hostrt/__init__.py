@@ -1,6 +1,6 @@
 """Host runtime for small AI accelerators.
 
-    from hostrt import Program, Runner, compare, open_board
+    from hostrt import Program, Runner, compare, open_board, stream
 
 Names are imported on first use, so that `import hostrt` costs next to nothing.
 """
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hostrt.program.model import Program
     from hostrt.runner.factory import Runner
     from hostrt.runner.result import RunResult
+    from hostrt.streaming.api import stream
 
 __all__ = [
     "Board",
@@ -28,6 +29,7 @@ __all__ = [
     "compare",
     "compare_all",
     "open_board",
+    "stream",
 ]
 
 _HOMES = {
@@ -40,6 +42,7 @@ _HOMES = {
     "compare": "hostrt.analysis.compare",
     "compare_all": "hostrt.analysis.compare",
     "open_board": "hostrt.board.board",
+    "stream": "hostrt.streaming.api",
 }
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hostrt.cli.stream_store import StreamFolder
     from hostrt.cli.subject import Subject
     from hostrt.frames.stream_source import FrameSource
-    from hostrt.stream.options import StreamOptions
+    from hostrt.streaming.options import StreamOptions
 
 _EXIT_OF_SIGNAL = 128
 _IN_THIS_PROCESS = ("sim", "evk2+sim")
@@ -55,9 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.runner == "hw":
             board = stack.enter_context(_board(arguments, subject, options))
         keeps = folder is not None or bool(arguments.report)
-        session = stack.enter_context(
-            Session(arguments, subject, source, options, keeps=keeps)
-        )
+        session = stack.enter_context(Session(arguments, subject, source, options, keeps=keeps))
         session.play(board)
         written = []
         if folder is not None:
@@ -101,6 +99,7 @@ def _subject(
     """Load the model; LOOPBACK gets the length that the source's frames have."""
     from hostrt.cli.run_inputs import DEFAULT_RATE_HZ
     from hostrt.cli.subject import load_subject
+
     model = list(arguments.model) or ["LOOPBACK"]
     if model == ["LOOPBACK"]:
         rate = arguments.sample_rate or DEFAULT_RATE_HZ
@@ -121,9 +120,7 @@ def _length_in(source: str) -> int | None:
     return shape[1] if len(shape) == 2 and shape[1] else None
 
 
-def _source(
-    arguments: argparse.Namespace, subject: Subject, options: StreamOptions
-) -> FrameSource:
+def _source(arguments: argparse.Namespace, subject: Subject, options: StreamOptions) -> FrameSource:
     from hostrt.cli.run_inputs import channel_of, rate_of
     from hostrt.frames.stream_source import SourceOptions, open_source
 

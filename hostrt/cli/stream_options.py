@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from hostrt.cli.board_options import add_board_options
 from hostrt.cli.compiler_options import add_compiler_options
 from hostrt.cli.program_options import add_program_options
-from hostrt.cli.run_inputs import DEFAULT_PERIOD_S
 from hostrt.cli.report_options import add_report_options
+from hostrt.cli.run_inputs import DEFAULT_PERIOD_S
 from hostrt.errors import UsageError
 
 if TYPE_CHECKING:
-    from hostrt.stream.options import StreamOptions
-
+    from hostrt.streaming.options import StreamOptions
 
 
 def add_stream_options(parser: argparse.ArgumentParser) -> None:
@@ -105,7 +104,9 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         "--pcm", choices=("s8", "s16le", "s32le", "f32le"), default="s16le",
         help="samples of a pipe without a header (default s16le)",
     )  # fmt: skip
-    inputs.add_argument("--pcm-rate", type=int, metavar="HZ", help="their rate (default: the model's)")
+    inputs.add_argument(
+        "--pcm-rate", type=int, metavar="HZ", help="their rate (default: the model's)"
+    )
     inputs.add_argument(
         "--pcm-channels", type=int, default=1, metavar="N", help="their channels (default 1)"
     )
@@ -136,7 +137,7 @@ def stream_options(arguments: argparse.Namespace) -> StreamOptions:
     Raises:
         UsageError: numbers that cannot work.
     """
-    from hostrt.stream.options import StreamOptions
+    from hostrt.streaming.options import StreamOptions
 
     given = arguments.input_period
     period_s = DEFAULT_PERIOD_S if given is None else given

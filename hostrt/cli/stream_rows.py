@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hostrt.frames.frames import VectorSpec
-    from hostrt.stream.frame import StreamFrame
+    from hostrt.streaming.frame import StreamFrame
 
 Rows = dict[str, "NDArray[np.signedinteger]"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -16,8 +15,8 @@ from hostrt.cli.stream_view import StreamView
 from hostrt.errors import HostrtError
 from hostrt.frames.stream_sink import open_sink
 from hostrt.power.base import open_meter
-from hostrt.stream.levels import LevelMeter
-from hostrt.stream.stream import Stream
+from hostrt.streaming.levels import LevelMeter
+from hostrt.streaming.stream import Stream
 
 if TYPE_CHECKING:
     import argparse
@@ -28,15 +27,14 @@ if TYPE_CHECKING:
 
     from hostrt.board.board import Board
     from hostrt.cli.subject import Subject
-    from hostrt.frames.frames import VectorSpec
     from hostrt.frames.stream_sink import FrameSink
     from hostrt.frames.stream_source import FrameSource
     from hostrt.power.base import PowerMeter
     from hostrt.power.trace import PowerTrace
     from hostrt.runner.result import RunResult
-    from hostrt.stream.frame import StreamFrame
-    from hostrt.stream.options import StreamOptions
-    from hostrt.stream.status import StreamStatus
+    from hostrt.streaming.frame import StreamFrame
+    from hostrt.streaming.options import StreamOptions
+    from hostrt.streaming.status import StreamStatus
 
 _TAKE_S = 0.05
 _VIEW_S = 0.1
@@ -110,7 +108,7 @@ class Session:
 
     @property
     def rows(self) -> NDArray[np.void]:
-        """One row per frame, see `hostrt.stream.records.ROW`."""
+        """One row per frame, see `hostrt.streaming.records.ROW`."""
         if self._rows is None:
             raise AssertionError("a session has rows once it was played")
         return self._rows

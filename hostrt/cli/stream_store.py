@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hostrt.cli.subject import Subject
 
 FRAMES = "frames.npy"
-"""One row per frame: `hostrt.stream.records.ROW`."""
+"""One row per frame: `hostrt.streaming.records.ROW`."""
 
 POWER = "power.npz"
 """What a power meter measured."""
@@ -67,9 +67,7 @@ class StreamFolder:
         rate = session.source.sample_rate
         folder.write_result(
             result,
-            metrics_tree=LatencyMetrics(result.metrics, arguments.warm_up).to_tree(
-                per_frame=False
-            ),
+            metrics_tree=LatencyMetrics(result.metrics, arguments.warm_up).to_tree(per_frame=False),
             sample_rates=dict.fromkeys(result.outputs, rate) if rate else {},
         )
         buffer = io.BytesIO()

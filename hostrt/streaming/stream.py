@@ -20,12 +20,12 @@ import numpy as np
 
 from hostrt.errors import UsageError
 from hostrt.runner.result import RunResult
-from hostrt.stream.clock import StreamClock
-from hostrt.stream.engine import Engine
-from hostrt.stream.frame import StreamFrame
-from hostrt.stream.inbox import Inbox
-from hostrt.stream.records import Records, metrics_of
-from hostrt.stream.status import StreamStatus
+from hostrt.streaming.clock import StreamClock
+from hostrt.streaming.engine import Engine
+from hostrt.streaming.frame import StreamFrame
+from hostrt.streaming.inbox import Inbox
+from hostrt.streaming.records import Records, metrics_of
+from hostrt.streaming.status import StreamStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from hostrt.power.base import PowerMeter
     from hostrt.power.trace import PowerTrace
     from hostrt.runner.base import BaseRunner
-    from hostrt.stream.options import StreamOptions
+    from hostrt.streaming.options import StreamOptions
 
 RESULTS_HELD: Final = 256
 """Results that may wait for whoever iterates; with more, the stream waits too."""
@@ -235,7 +235,7 @@ class Stream:
 
     @property
     def rows(self) -> NDArray[np.void]:
-        """One row per frame, see `hostrt.stream.records.ROW`; once it has ended."""
+        """One row per frame, see `hostrt.streaming.records.ROW`; once it has ended."""
         return self._records.rows()
 
     @property

@@ -18,8 +18,8 @@ from hostrt import Program, Runner
 from hostrt.errors import DeadlineMissed, FrameError, LinkError, UsageError
 from hostrt.power.base import open_meter
 from hostrt.runner.dummy import DummyRunner
-from hostrt.stream.api import stream
-from hostrt.stream.stream import RESULTS_HELD
+from hostrt.streaming.api import stream
+from hostrt.streaming.stream import RESULTS_HELD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

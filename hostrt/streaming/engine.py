@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from hostrt.errors import DeadlineMissed, HostrtError
-from hostrt.stream.frame import StreamFrame
-from hostrt.stream.records import CAUSES
+from hostrt.streaming.frame import StreamFrame
+from hostrt.streaming.records import CAUSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hostrt.runner.feed import Feed, Upcoming
     from hostrt.runner.result import StepResult
-    from hostrt.stream.inbox import Arrival, Arrivals
-    from hostrt.stream.options import StreamOptions
-    from hostrt.stream.records import Cause, Records
+    from hostrt.streaming.inbox import Arrival, Arrivals
+    from hostrt.streaming.options import StreamOptions
+    from hostrt.streaming.records import Cause, Records
 
 
 class Clock(Protocol):

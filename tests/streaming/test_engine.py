@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostrt.errors import DeadlineMissed, LinkTimeout
-from hostrt.stream.engine import Engine
-from hostrt.stream.options import StreamOptions
-from hostrt.stream.records import Records, metrics_of
-from tests.stream.standins import Arriving, HandClock, TimedFeed, Times
+from hostrt.streaming.engine import Engine
+from hostrt.streaming.options import StreamOptions
+from hostrt.streaming.records import Records, metrics_of
+from tests.streaming.standins import Arriving, HandClock, TimedFeed, Times
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hostrt.runner.result import Schedule, StepResult
-    from hostrt.stream.frame import StreamFrame
-    from hostrt.stream.options import OnLate
+    from hostrt.streaming.frame import StreamFrame
+    from hostrt.streaming.options import OnLate
 
 PERIOD_S = 0.01
 

@@ -11,7 +11,7 @@ import numpy as np
 from hostrt.frames.frames import VectorSpec, normalize_inputs
 from hostrt.runner.feed import Block, Feed
 from hostrt.runner.result import StepResult
-from hostrt.stream.inbox import Arrival
+from hostrt.streaming.inbox import Arrival
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hostrt.stream.options import StreamOptions
-from hostrt.stream.sources import as_source
-from hostrt.stream.stream import Stream
+from hostrt.streaming.options import StreamOptions
+from hostrt.streaming.sources import as_source
+from hostrt.streaming.stream import Stream
 
 if TYPE_CHECKING:
     from hostrt.power.base import PowerMeter
     from hostrt.runner.base import BaseRunner
-    from hostrt.stream.options import OnLate
-    from hostrt.stream.sources import Streamable
+    from hostrt.streaming.options import OnLate
+    from hostrt.streaming.sources import Streamable
 
 
 def stream(
