@@ -33,6 +33,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "diff": ("hostrt.cli.diff", "say where two programs differ"),
     "compare": ("hostrt.cli.compare", "say whether runs, arrays, sounds or recordings agree"),
     "export": ("hostrt.cli.export", "write the program files of a model"),
+    "reproduce": ("hostrt.cli.reproduce", "run a recorded result again: is it the same"),
     "compile": ("hostrt.cli.compile", "compile an FQIR model for simulated boards"),
     "disasm": ("hostrt.cli.disasm", "show a program of the open instruction set as assembly"),
     "replay": ("hostrt.cli.replay", "send a recording to a board and compare the answers"),

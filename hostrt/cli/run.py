@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,12 @@ from hostrt.cli.board_options import add_board_options, board_address
 from hostrt.cli.compiler_options import add_compiler_options
 from hostrt.cli.output import note, print_json, say
 from hostrt.cli.program_options import add_program_options
+from hostrt.cli.report_options import add_report_options, check_reports, write_reports
 from hostrt.cli.run_inputs import check_numbers, prepare_inputs
 from hostrt.cli.run_report import print_report
 from hostrt.cli.run_settings import fill_from_settings
 from hostrt.cli.run_work import Work, run_one
+from hostrt.cli.shrink import check_shrink, shrink_run
 from hostrt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,8 +65,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--compare", choices=("first", "pairwise"), default="first",
         help="compare every runner with the first, or with every other (default first)",
     )  # fmt: skip
+    outputs.add_argument(
+        "--shrink", action="store_true",
+        help="when runners differ, find the shortest frames that show it (needs -o)",
+    )  # fmt: skip
     outputs.add_argument("--warm-up", type=int, metavar="N", help="frames left out of statistics")
     outputs.add_argument("--json", action="store_true", help="print JSON")
+    add_report_options(outputs)
     hardware = parser.add_argument_group("hardware")
     hardware.add_argument(
         "--timeout", type=float, metavar="SECONDS", help="wait for outputs (default 3)"
@@ -99,6 +107,8 @@ def run(arguments: argparse.Namespace) -> int:
     fill_from_settings(arguments)
     names = _runner_names(arguments.runners)
     check_numbers(arguments)
+    check_shrink(arguments, names)
+    check_reports(arguments)
     board = _checked_address(arguments)
     needs = {name: takes(name) for name in names}
     work = Work(arguments, prepare_inputs(arguments, frozenset(needs.values())), board)
@@ -114,14 +124,30 @@ def run(arguments: argparse.Namespace) -> int:
     comparisons = _compare(results, arguments)
     if folder is not None:
         _store(work, folder, results, comparisons.by_pair)
-    place = folder.path if folder else None
-    if arguments.json:
-        print_json(_to_json(work, results, comparisons, place))
-    else:
+    if arguments.report:
+        written = _write_reports(work, results, comparisons)
+        if not arguments.json:
+            say("\n".join(f"report in {path}" for path in written))
+    _tell(work, results, comparisons, folder.path if folder else None)
+    return 0 if comparisons.equal else 1
+
+
+def _tell(
+    work: Work, results: dict[str, RunResult], comparisons: Comparisons, place: Path | None
+) -> None:
+    """Print what was found, and shrink a failure when that is asked for."""
+    arguments, reproducer = work.arguments, None
+    if not arguments.json:
         print_report(work.subject, results, comparisons, arguments.warm_up)
         if place is not None:
             say(f"results in {place}")
-    return 0 if comparisons.equal else 1
+    if arguments.shrink and place is not None:
+        reproducer = shrink_run(work, results, comparisons, place)
+    if arguments.json:
+        tree = _to_json(work, results, comparisons, place)
+        print_json({**tree, "reproducer": str(reproducer) if reproducer else None})
+    elif reproducer is not None:
+        say(f"reproducer in {reproducer}")
 
 
 def _clean_up() -> None:
@@ -188,6 +214,25 @@ def _store(
         warm_up=work.arguments.warm_up,
         recipe=recipe_of(work, folder, results),
     )
+
+
+def _write_reports(
+    work: Work, results: dict[str, RunResult], comparisons: Comparisons
+) -> list[Path]:
+    from hostrt.report.build import report_of_run
+
+    loaded = work.inputs.loaded
+    report = report_of_run(
+        work.subject,
+        results,
+        comparisons=comparisons,
+        inputs={name: loaded.frames.logical(name) for name in loaded.frames},
+        sample_rate=loaded.audio.sample_rate if loaded.audio else None,
+        warm_up=work.arguments.warm_up,
+        command_line=sys.argv,
+        notes=loaded.notes,
+    )
+    return write_reports(work.arguments, report)
 
 
 def _to_json(

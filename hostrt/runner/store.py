@@ -23,6 +23,7 @@ import io
 import json
 import stat
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -280,7 +281,8 @@ class OutputFolder:
             command_line: arguments that started the run.
             recipe: how to run it again.
         """
-        about = {"runners": list(runners), "provenance": {}, "notes": []}
+        made_by = {"hostrt_version": version("hostrt")}
+        about = {"runners": list(runners), "provenance": made_by, "notes": []}
         return self._finish(about, inputs, command_line, recipe)
 
     def _finish(
