@@ -22,6 +22,7 @@ from hostrt.frames.samples import (
     AudioBlock,
     Channel,
     check_channel,
+    check_numbers,
     cut_into_frames,
     pick_channel,
     resampled,
@@ -279,9 +280,7 @@ def read_mono(
             raise FrameError(f"{where}, sample {count}: {_reason(error)}") from error
         if not len(block):
             raise FrameError(f"{where}: ends after {count} samples, expected {stream.frames}")
-        if np.isnan(block).any():
-            bad = count + int(np.argwhere(np.isnan(block))[0][0])
-            raise FrameError(f"{where}, sample {bad}: found nan, expected a number")
+        check_numbers(block, where, count)
         count += len(block)
         yield pick_channel(block, channel)
 

@@ -52,9 +52,23 @@ def generate_inputs(
 
 
 def stimulus(
-    style: str, spec: VectorSpec, n_frames: int, generator: np.random.RandomState
+    style: str,
+    spec: VectorSpec,
+    n_frames: int,
+    generator: np.random.RandomState,
+    *,
+    first: int = 0,
+    period: int | None = None,
 ) -> NDArray[np.signedinteger]:
-    """Make one input's frames, shape (n_frames, spec.length), int8 or int16.
+    """Make one input's frames, shape (n_frames, spec.length), in the input's type.
+
+    Args:
+        style: "sawtooth", "random" or "sine".
+        spec: the input.
+        n_frames: how many.
+        generator: random numbers.
+        first: number of the first one.
+        period: frames in one period of a sine; None: `n_frames`.
 
     Raises:
         UsageError: an unknown style.
@@ -62,12 +76,14 @@ def stimulus(
     shape = (n_frames, spec.length)
     scale = 1 << (spec.precision - 2)
     if style == "sawtooth":
-        ramp = np.arange(n_frames * spec.length) % 16 * (2 * scale) // 16 - scale
+        steps = np.arange(first * spec.length, (first + n_frames) * spec.length)
+        ramp = steps % 16 * (2 * scale) // 16 - scale
         return ramp.reshape(shape).astype(spec.dtype)
     if style == "random":
         return generator.randint(-scale, scale, size=shape).astype(spec.dtype)
     if style == "sine":
-        phase = 2 * np.pi * np.arange(n_frames) / max(n_frames, 1)
+        period = n_frames if period is None else period
+        phase = 2 * np.pi * np.arange(first, first + n_frames) / max(period, 1)
         column = np.trunc(scale * np.sin(phase)).astype(spec.dtype)
         return np.repeat(column[:, np.newaxis], spec.length, axis=1)
     raise UsageError(f"input style {style!r}, expected one of {', '.join(STYLES)}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from hostrt.errors import UsageError
+from hostrt.errors import FrameError, UsageError
 from hostrt.frames.quantize import Quantized, quantize_float
 
 if TYPE_CHECKING:
@@ -48,6 +48,17 @@ def check_channel(where: str, channel: Channel, channels: int) -> None:
         raise UsageError(
             f"{where}: channel {channel!r}, expected mono-mix or a number in 0..{channels - 1}"
         )
+
+
+def check_numbers(block: NDArray[np.float64], where: str, first: int) -> None:
+    """Check that (n, channels) samples are numbers; `first` is the number of the first one.
+
+    Raises:
+        FrameError: one of them is NaN.
+    """
+    if np.isnan(block).any():
+        bad = first + int(np.argwhere(np.isnan(block))[0][0])
+        raise FrameError(f"{where}, sample {bad}: found nan, expected a number")
 
 
 def pick_channel(block: NDArray[np.float64], channel: Channel) -> NDArray[np.float64]:

@@ -183,7 +183,7 @@ def read_csv(path: Path) -> NDArray[np.int64]:
     except UnicodeDecodeError as error:
         raise FrameError(f"{path}, byte {error.start}: not text") from error
     lines = text.splitlines()
-    skip = 1 if lines and not _is_numeric(lines[0]) else 0
+    skip = 1 if lines and not is_numeric(lines[0]) else 0
     body = [line for line in lines[skip:] if line.strip()]
     if not body:
         raise FrameError(f"{path}: no frames, expected lines of integers")
@@ -196,6 +196,7 @@ def read_csv(path: Path) -> NDArray[np.int64]:
     return rows
 
 
-def _is_numeric(line: str) -> bool:
+def is_numeric(line: str) -> bool:
+    """Tell whether the first line of a .csv file is a frame, as opposed to names."""
     fields = next(csv.reader([line]), [])
     return any(field.strip().lstrip("+-").isdecimal() for field in fields)

@@ -56,7 +56,8 @@ class SourceOptions:
             (sound, flat arrays) are not padded to whole frames in between, and sound of another
             rate goes through one resampler, as if the file had no end.
         n_frames: end after so many frames; None: with the source, or never.
-        pcm: samples of a pipe without a header: "s8", "s16le", "s32le" or "f32le".
+        pcm: samples of a pipe without a header: "s16le", "s8", "s32le", "f32le" or another of
+            `ENCODINGS` in `pcm`.
         raw_rate: their rate in Hz; None: that of the model.
         raw_channels: how many channels they have, interleaved.
         latched: values of latched inputs, name -> (L,) or (1, L).
@@ -88,6 +89,8 @@ class SourceOptions:
             )
         if self.n_frames is not None and self.n_frames < 0:
             raise UsageError(f"{self.n_frames} frames, expected 0 or more")
+        if not 0 <= self.seed < 1 << 32:
+            raise UsageError(f"seed {self.seed}, expected 0..{(1 << 32) - 1}")
 
 
 class FrameSource(ABC):
@@ -208,6 +211,8 @@ class FrameSource(ABC):
                 if not self._closing.is_set():
                     self._columns = self._columns or self._read()
                     columns = next(self._columns, None)
+                if self._closing.is_set():
+                    columns = None
             except OSError as error:
                 raise UsageError(f"{self.title}: cannot be read: {error.strerror}") from error
             finally:
