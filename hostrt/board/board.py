@@ -169,14 +169,22 @@ class Board:
         exec_time = self.info.reads_exec_time
         return self.chip.collect(self.platform, output_dwords, timeout_s, exec_time=exec_time)
 
-    def budget(self, program: Program, period_s: float, *, device_s: float | None = None) -> Budget:
+    def budget(
+        self,
+        program: Program,
+        period_s: float,
+        *,
+        device_s: float | None = None,
+        round_trip_s: float = 0.0,
+        measured_s: float | None = None,
+    ) -> Budget:
         """Tell whether the link carries a frame of `program` every `period_s` seconds.
 
-        `device_s` is the time that the chip needs for a frame, where that is known.
+        What else is known of times is as for `hostrt.board.budget.make_budget`.
         """
         from hostrt.board.budget import budget_of
 
-        return budget_of(self, program, period_s, device_s=device_s)
+        return budget_of(self, program, period_s, device_s, round_trip_s, measured_s)
 
     def frame(
         self,

@@ -112,6 +112,11 @@ class Budget:
         return Verdict.FITS if self.frame_s <= self.period_s else Verdict.OVERLAPPED
 
     @property
+    def is_possible(self) -> bool:
+        """Nothing known speaks against a frame per period."""
+        return self.verdict is not Verdict.IMPOSSIBLE
+
+    @property
     def largest_rate_hz(self) -> float | None:
         """Most frames per second, None where arithmetic gives no limit."""
         return 1 / self.best_s if self.best_s else None
@@ -133,7 +138,7 @@ class Budget:
         Raises:
             RateImpossible: names what can be carried.
         """
-        if self.verdict is not Verdict.IMPOSSIBLE:
+        if self.is_possible:
             return
         raise RateImpossible(
             self.describe(),
@@ -244,7 +249,12 @@ def _run_overlapped(schedule: Schedule, traffic: Traffic) -> None:
 
 
 def budget_of(
-    board: Board, program: Program, period_s: float, *, device_s: float | None = None
+    board: Board,
+    program: Program,
+    period_s: float,
+    device_s: float | None = None,
+    round_trip_s: float = 0.0,
+    measured_s: float | None = None,
 ) -> Budget:
     """Give what a frame of `program` needs on the link of a board; see `Board.budget`."""
     info = board.info
@@ -252,7 +262,15 @@ def budget_of(
     if rules is not None:
         rules = replace(rules, window=_window(board, program, rules))
     traffic = traffic_of(program, board.chip, board.platform, exec_time=info.reads_exec_time)
-    return make_budget(info.url, traffic, rules, period_s, device_s=device_s)
+    return make_budget(
+        info.url,
+        traffic,
+        rules,
+        period_s,
+        device_s=device_s,
+        round_trip_s=round_trip_s,
+        measured_s=measured_s,
+    )
 
 
 def make_budget(
@@ -279,7 +297,13 @@ def make_budget(
     Raises:
         UsageError: a time that is no time.
     """
-    for name, seconds in (("period", period_s), ("time of the chip", device_s)):
+    given = {
+        "period": period_s,
+        "time of the chip": device_s,
+        "round trip": round_trip_s,
+        "measured time": measured_s,
+    }
+    for name, seconds in given.items():
         if seconds is not None and not (math.isfinite(seconds) and seconds >= 0):
             raise UsageError(f"{name} of {seconds} s, expected a time in seconds")
     if not period_s:

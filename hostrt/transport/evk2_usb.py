@@ -34,7 +34,7 @@ from hostrt.transport.base import TransportInfo
 from hostrt.transport.evk2_link import Evk2Transport
 from hostrt.transport.evk2_tcp import evk2_options
 from hostrt.transport.owner import evk2_lock_path, lock_board
-from hostrt.transport.rules import USB_SLOTS_S, Packets
+from hostrt.transport.rules import LEAST_WIDE, USB_SLOTS_S, Packets
 from hostrt.transport.usb_link import Endpoints, UsbDevice, UsbLink
 
 if TYPE_CHECKING:
@@ -49,7 +49,6 @@ CHIPS = {"spu001": "spu001", "spu150": "spu150tc1"}
 """Chip behind a product string; other strings (`Teensyduino RawHID`) do not tell."""
 
 _DRAIN_SLOT_S = 0.005
-_LEAST_WIDE = 2
 _LEAST_WIDE_UNPACED = 16
 """Below this many reports handing over to a reading thread costs more than it saves, on a bus that
 takes no time."""
@@ -237,7 +236,7 @@ def open_usb(
         slot_s = max(endpoints.interval_s, _DRAIN_SLOT_S)
         options = replace(
             evk2_options(url, pipelines=simulated, chip=chip, slot_s=slot_s),
-            least_wide=_LEAST_WIDE if is_paced else _LEAST_WIDE_UNPACED,
+            least_wide=LEAST_WIDE if is_paced else _LEAST_WIDE_UNPACED,
         )
         info = TransportInfo(
             url=str(url) if url.host else f"evk2://{board.serial}",

@@ -8,6 +8,9 @@ from enum import StrEnum
 USB_SLOTS_S = {"full": 1e-3, "high": 125e-6}
 """Time between two packets of an interrupt endpoint at bInterval 1, by bus speed (evk2-usb 9)."""
 
+LEAST_WIDE = 2
+"""Reports of a batch from which on several are in flight: fewer cannot be."""
+
 
 class Packets(StrEnum):
     """What a link is made of."""
@@ -35,3 +38,13 @@ class LinkRules:
     window: int = 1
     least_wide: int = 0
     blocks: bool = False
+
+
+def usb_rules(speed: str, window: int) -> LinkRules:
+    """Give the rules of an EVK2 on USB.
+
+    Args:
+        speed: "full" or "high".
+        window: most requests in flight.
+    """
+    return LinkRules(Packets.REPORTS, USB_SLOTS_S[speed], window, LEAST_WIDE, blocks=True)

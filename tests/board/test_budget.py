@@ -38,8 +38,8 @@ def traffic(length: int = 128, *, exec_time: bool = True) -> Traffic:
     return traffic_of(Program.loopback(length=length), SPU001, EVK2, exec_time=exec_time)
 
 
-def budget(period_s: float, window: int = 1, **times: float) -> Budget:
-    return make_budget("evk2://1", traffic(), usb(window), period_s, **times)
+def budget(period_s: float, **times: float) -> Budget:
+    return make_budget("evk2://1", traffic(), usb(), period_s, **times)
 
 
 def with_iospec(spec: IOSpec | None) -> Program:
@@ -266,10 +266,11 @@ def test_a_period_is_a_time(period_s: float) -> None:
         budget(period_s)
 
 
-@pytest.mark.parametrize("device_s", [-1.0, math.nan])
-def test_the_chips_time_is_a_time(device_s: float) -> None:
+@pytest.mark.parametrize("name", ["device_s", "round_trip_s", "measured_s"])
+@pytest.mark.parametrize("seconds", [-1.0, math.nan, math.inf])
+def test_what_is_known_of_times_is_a_time(name: str, seconds: float) -> None:
     with pytest.raises(UsageError):
-        budget(0.1, device_s=device_s)
+        budget(0.1, **{name: seconds})
 
 
 # -- boards know their links -----------------------------------------------------------------------
