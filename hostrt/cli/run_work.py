@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from hostrt.board.board import Board
     from hostrt.cli.run_inputs import RunInputs
     from hostrt.cli.subject import Subject
     from hostrt.frames.frames import Frames
@@ -61,7 +62,7 @@ def run_one(work: Work, name: str) -> RunResult:
 
 
 def make_runner(
-    subject: Subject, arguments: argparse.Namespace, name: str, board: str | None
+    subject: Subject, arguments: argparse.Namespace, name: str, board: Board | str | None
 ) -> BaseRunner:
     """Make a runner of what the arguments say.
 
@@ -69,7 +70,7 @@ def make_runner(
         subject: what it runs.
         arguments: of `run` or `stream`.
         name: the runner.
-        board: address of the board, None when none is named.
+        board: the board or its address, None when none is named.
 
     Raises:
         ProgramUnsupported: the subject has no representation that the runner takes.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hostrt.cli.board_options import board_address
 from hostrt.cli.output import note, print_json
-from hostrt.cli.stream_options import add_stream_options, stream_options
+from hostrt.cli.stream_options import add_stream_options, latched_values, stream_options
 from hostrt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -136,6 +136,7 @@ def _source(arguments: argparse.Namespace, subject: Subject, options: StreamOpti
             pcm=arguments.pcm,
             raw_rate=arguments.pcm_rate,
             raw_channels=arguments.pcm_channels,
+            latched=latched_values(arguments),
             seed=arguments.seed,
         ),
     )

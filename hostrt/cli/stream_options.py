@@ -15,6 +15,9 @@ from hostrt.cli.run_inputs import DEFAULT_PERIOD_S
 from hostrt.errors import UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from hostrt.streaming.options import StreamOptions
 
 
@@ -48,6 +51,10 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     models = parser.add_argument_group("FQIR models (.pt)")
     models.add_argument("--latched", metavar="LIST", help="inputs that keep their value")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", dest="set_values",
+        help="value of a latched input: numbers with commas, or a .npy file",
+    )  # fmt: skip
     models.add_argument(
         "--engine", choices=("auto", "reference", "numpy", "compiled"), help="how fqir computes"
     )
@@ -169,3 +176,37 @@ def frames_wanted(arguments: argparse.Namespace, period_s: float) -> int | None:
         # half a frame of sound is a frame, a rounding error is none
         limits.append(math.ceil(arguments.duration / period_s - 1e-6))
     return min(limits, default=None)
+
+
+def latched_values(arguments: argparse.Namespace) -> dict[str, NDArray[np.generic]]:
+    """Read the values of latched inputs: name -> (L,).
+
+    Raises:
+        UsageError: not NAME=VALUE, or neither numbers nor a file.
+        FrameError: the file is no array.
+    """
+    import numpy as np
+
+    from hostrt.frames.npy import read_npy
+
+    found: dict[str, NDArray[np.generic]] = {}
+    for text in arguments.set_values:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise UsageError(f"--set {text!r}: expected NAME=VALUE")
+        path = Path(value)
+        try:
+            if path.suffix.lower() == ".npy":
+                with path.open("rb") as stream:
+                    array = read_npy(stream, value, path.stat().st_size)
+                found[name] = np.atleast_1d(array)
+                continue
+        except OSError as error:
+            raise UsageError(f"--set {text}: cannot be read: {error.strerror}") from error
+        try:
+            found[name] = np.array([int(item) for item in value.split(",")], np.int64)
+        except (ValueError, OverflowError) as error:
+            raise UsageError(
+                f"--set {text!r}: expected whole numbers with commas, or a .npy file"
+            ) from error
+    return found

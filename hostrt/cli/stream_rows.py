@@ -61,11 +61,9 @@ class KeptArrays:
             StorageError: there is no room for them.
         """
         self._held = contextlib.ExitStack()
-        place = self._held.enter_context(tempfile.TemporaryDirectory(prefix="hostrt-stream-"))
-        self._sinks = {
-            name: NpySink(Path(place) / f"{number}.npy", spec)
-            for number, (name, spec) in enumerate(specs.items())
-        }
+        place = Path(self._held.enter_context(tempfile.TemporaryDirectory(prefix="hostrt-stream-")))
+        self._places = {name: place / f"{number}.npy" for number, name in enumerate(specs)}
+        self._sinks = {name: NpySink(self._places[name], spec) for name, spec in specs.items()}
         self._counts = dict.fromkeys(specs, 0)
 
     def add(self, rows: Mapping[str, NDArray[np.signedinteger]]) -> None:
@@ -85,7 +83,7 @@ class KeptArrays:
         for name, sink in self._sinks.items():
             sink.close()
             if self._counts[name]:
-                found[name] = np.load(sink.path, mmap_mode="r", allow_pickle=False)
+                found[name] = np.load(self._places[name], mmap_mode="r", allow_pickle=False)
             else:
                 found[name] = np.empty((0, sink.spec.length), sink.spec.dtype)
         return found
