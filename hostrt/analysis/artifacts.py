@@ -49,6 +49,7 @@ class Artifact:
         outputs: name -> (T, ...) integers; (N,) for samples without frames.
         inputs: name -> hash of what went in; empty where that is not known.
         about: where the outputs come from, in a few words.
+        provenance: of a run, as its manifest tells it.
         internals: internal variable -> (T, ...), in graph order.
         steps: output of a recording -> number of the request, from 1, behind each row.
         sample_rate: of sound, in Hz.
@@ -60,6 +61,7 @@ class Artifact:
     outputs: Arrays
     inputs: Mapping[str, str] = field(default_factory=dict)
     about: str = ""
+    provenance: Mapping[str, object] = field(default_factory=dict)
     internals: Arrays = field(default_factory=dict)
     steps: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     sample_rate: int | None = None
@@ -206,6 +208,7 @@ def _of_run(path: Path, *, force: bool) -> Artifact:
         {name: map_npy(path / file) for name, file in manifest.outputs.items()},
         inputs=manifest.inputs,
         about=_about(manifest),
+        provenance=manifest.provenance,
         internals=_internals(path) if INTERNALS in manifest.files else {},
         notes=notes,
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.generic]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ArtifactsVerdict:
     """What was found about several artifacts.
 
@@ -32,12 +32,14 @@ class ArtifactsVerdict:
         inputs_equal: whether all that tell went by the same inputs, None when fewer than two do.
         notes: what a user should know, one sentence each.
         steps: pair -> the request of each recording behind the first difference.
+        outputs: artifact -> its outputs as they were compared, frames first.
     """
 
     comparisons: Comparisons
     inputs_equal: bool | None
     notes: tuple[str, ...]
     steps: dict[str, str]
+    outputs: dict[str, dict[str, Array]]
 
     @property
     def equal(self) -> bool:
@@ -84,8 +86,10 @@ def compare_artifacts(
     compared: list[Comparison] = []
     notes: list[str] = []
     steps: dict[str, str] = {}
+    aligned: dict[str, dict[str, Array]] = {}
     for a, b in pairs:
         left, right, remarks = _aligned(a, b)
+        aligned |= {a.name: left, b.name: right}
         comparison = compare_outputs(left, right, tolerance=tolerance)
         internals = (
             compare_internals(a.internals, b.internals, tolerance)
@@ -104,6 +108,7 @@ def compare_artifacts(
         None if known < 2 else not different,
         (*different, *dict.fromkeys(notes)),
         steps,
+        aligned,
     )
 
 

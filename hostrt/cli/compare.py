@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from hostrt.cli.output import print_json, say
+from hostrt.cli.report_options import add_report_options, check_reports, write_reports
 
 if TYPE_CHECKING:
     import argparse
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from hostrt.analysis.artifacts import Artifact
     from hostrt.analysis.compare_artifacts import ArtifactsVerdict
+    from hostrt.report.model import Report
+    from hostrt.runner.result import RunResult
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--force", action="store_true", help="also runs that were changed after they were written"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_report_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -42,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     from hostrt.analysis.artifacts import load_artifacts
     from hostrt.analysis.compare_artifacts import compare_artifacts
 
+    check_reports(arguments)
     artifacts = [
         artifact
         for place in arguments.places
@@ -50,10 +59,13 @@ def run(arguments: argparse.Namespace) -> int:
     verdict = compare_artifacts(
         artifacts, arguments.compare, arguments.tolerance, arguments.output or ()
     )
+    written = write_reports(arguments, _report(artifacts, verdict)) if arguments.report else []
     if arguments.json:
         print_json({**verdict.to_json(), "sides": [item.to_json() for item in artifacts]})
     else:
         _print(artifacts, verdict)
+        for path in written:
+            say(f"report in {path}")
     return 0 if verdict.equal else 1
 
 
@@ -69,3 +81,37 @@ def _print(artifacts: list[Artifact], verdict: ArtifactsVerdict) -> None:
         say(pair.describe())
         if pair.label in verdict.steps:
             say(f"  {verdict.steps[pair.label]}")
+
+
+def _report(artifacts: list[Artifact], verdict: ArtifactsVerdict) -> Report:
+    from hostrt.report.build import report_of_run
+
+    by_name = dict(zip(verdict.outputs, artifacts, strict=True))
+    rates = {item.sample_rate for item in artifacts}
+    return report_of_run(
+        None,
+        {name: _as_result(by_name[name], verdict.outputs[name]) for name in by_name},
+        comparisons=verdict.comparisons,
+        sample_rate=rates.pop() if len(rates) == 1 else None,
+        command_line=sys.argv,
+        notes=verdict.notes,
+        title=f"Comparison of {len(artifacts)} sets of outputs",
+    )
+
+
+def _as_result(item: Artifact, outputs: dict[str, NDArray[np.generic]]) -> RunResult:
+    """Give an artifact as the run that it may have come from."""
+    from hostrt.runner.result import Provenance, RunMetrics, RunResult
+
+    told = item.provenance
+    texts = ("program_sha256", "program_source", "chip", "board", "firmware", "started")
+    return RunResult(
+        outputs,  # type: ignore[arg-type]  # recordings and tables hold other integers too
+        RunMetrics(max((len(array) for array in outputs.values()), default=0)),
+        Provenance(
+            str(told.get("runner") or item.kind),
+            simulated=bool(told.get("simulated")),
+            **{key: str(told.get(key) or "") for key in texts},  # type: ignore[arg-type]
+        ),
+        item.notes,
+    )
