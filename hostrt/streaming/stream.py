@@ -226,6 +226,8 @@ class Stream:
         notes = [*self.source.notes, *self._notes]
         if self._was_stopped:
             notes.append(f"interrupted after {len(rows)} frames; everything up to then is complete")
+        elif self._last is not None and self._last[0] is not None:
+            notes.append(f"ended after {len(rows)} frames: {self._last[0]}")
         return RunResult(
             outputs or {},
             metrics,
