@@ -80,6 +80,13 @@ class Recorder:
             seconds_before + float(seconds.sum()),
         )
 
+    def lose(self, n: int, place: float) -> None:
+        """Leave a gap of `n` samples that ends at `place`."""
+        self.lost += n
+        self._fold.lose(n)
+        nothing = np.zeros(1)
+        self._frames.extend(np.array([place]), nothing, nothing)
+
     def place_marks(self, place_of: Callable[[float], float], until: float) -> None:
         """Place the marks up to place `until`; the rest waits for more samples."""
         while self._waiting:

@@ -7,7 +7,7 @@ import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from hostrt.errors import HostrtError, LinkTimeout, UsageError
+from hostrt.errors import HostrtError, LinkError, LinkTimeout, UsageError
 from hostrt.power.base import PowerMeter
 
 if TYPE_CHECKING:
@@ -128,3 +128,7 @@ class ThreadedMeter(PowerMeter):
                 self._step()
         except HostrtError as error:
             self._failure = error
+        except BaseException as error:
+            # a fault of this program: nobody may take what was measured until now for all of it
+            self._failure = LinkError(f"{self.describe()} could not be read: {error!r}")
+            raise
