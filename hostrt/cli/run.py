@@ -124,11 +124,11 @@ def run(arguments: argparse.Namespace) -> int:
     comparisons = _compare(results, arguments)
     if folder is not None:
         _store(work, folder, results, comparisons.by_pair)
-    if arguments.report:
-        written = _write_reports(work, results, comparisons)
-        if not arguments.json:
-            say("\n".join(f"report in {path}" for path in written))
+    written = _write_reports(work, results, comparisons) if arguments.report else []
     _tell(work, results, comparisons, folder.path if folder else None)
+    if not arguments.json:
+        for path in written:
+            say(f"report in {path}")
     return 0 if comparisons.equal else 1
 
 
