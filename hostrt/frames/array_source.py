@@ -40,7 +40,14 @@ class RowReader:
     """
 
     def __init__(
-        self, stream: IO[bytes], where: str, size: int, spec: VectorSpec, *, loop: bool
+        self,
+        stream: IO[bytes],
+        where: str,
+        size: int,
+        spec: VectorSpec,
+        *,
+        loop: bool,
+        may_be_flat: bool = False,
     ) -> None:
         """Read the header.
 
@@ -48,20 +55,22 @@ class RowReader:
             stream: a seekable .npy stream at its beginning.
             where: file and member, for messages.
             size: bytes of the stream.
-            spec: the input; a flat array is cut into rows of its length.
+            spec: the input.
             loop: begin again at the end.
+            may_be_flat: cut a flat array into rows of the input's length.
 
         Raises:
             FrameError: not an array that fits the input, or nothing to repeat.
         """
         header = read_npy_header(stream, where, size)
-        if len(header.shape) != 1:
+        is_flat = may_be_flat and len(header.shape) == 1
+        if not is_flat:
             _check_shape(header, spec)
         self.header = header
         self.padded = 0
-        self._row_length = spec.length if len(header.shape) == 1 else header.shape[1]
+        self._row_length = spec.length if is_flat else header.shape[1]
         n_elements = int(np.prod(header.shape, dtype=object))
-        self.n_rows = -(-n_elements // spec.length) if len(header.shape) == 1 else header.shape[0]
+        self.n_rows = -(-n_elements // spec.length) if is_flat else header.shape[0]
         if loop and not n_elements:
             raise FrameError(f"{where}: holds no frames, nothing to repeat")
         self._stream, self._where, self._loop = stream, where, loop
@@ -179,7 +188,10 @@ def open_arrays(path: Path, specs: Sequence[VectorSpec], options: SourceOptions)
             if path.suffix.lower() == ".npy":
                 spec = streamed_spec(str(path), specs)
                 stream = held.enter_context(path.open("rb"))
-                reader = RowReader(stream, str(path), path.stat().st_size, spec, loop=options.loop)
+                size = path.stat().st_size
+                reader = RowReader(
+                    stream, str(path), size, spec, loop=options.loop, may_be_flat=True
+                )
                 return ArraySource(path, specs, options, {spec.name: reader}, held)
             return _open_npz(path, specs, options, held)
         except OSError as error:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hostrt.errors import UsageError
-from hostrt.frames.samples import cut_into_frames, pick_channel, resampled
+from hostrt.frames.samples import check_numbers, cut_into_frames, pick_channel, resampled
 from hostrt.frames.sound_device import (
     check_alive,
     device_errors,
@@ -130,7 +130,7 @@ class MicrophoneSource(FrameSource):
             yield {self._spec.name: block.frames}
 
     def _chunks(self) -> Iterator[NDArray[np.float64]]:
-        last = time.monotonic()
+        last, count = time.monotonic(), 0
         while not self._closing.is_set():
             try:
                 samples = self._queue.get(timeout=LOOK_S)
@@ -138,6 +138,8 @@ class MicrophoneSource(FrameSource):
                 check_alive(self.title, self._stream, last)
                 continue
             last = time.monotonic()
+            check_numbers(samples, self.title, count)
+            count += len(samples)
             yield pick_channel(samples.astype(np.float64), self._channel)
 
 

@@ -50,7 +50,7 @@ def check_channel(where: str, channel: Channel, channels: int) -> None:
         )
 
 
-def check_numbers(block: NDArray[np.float64], where: str, first: int) -> None:
+def check_numbers(block: NDArray[np.floating], where: str, first: int) -> None:
     """Check that (n, channels) samples are numbers; `first` is the number of the first one.
 
     Raises:
