@@ -114,7 +114,7 @@ class PowerTrace:
 
     @property
     def duration_s(self) -> float:
-        """Seconds from the first sample to the end of the last."""
+        """Seconds from the first sample to the end of the last, which may not be full."""
         return len(self.watts) / self.rate_hz
 
     @property

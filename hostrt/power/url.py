@@ -65,7 +65,7 @@ def number_option(url: BoardUrl, name: str, default: float, low: float, high: fl
     """
     text = url.options.get(name)
     if text is None:
-        return default
+        return float(default)
     try:
         value = float(text)
     except ValueError:
