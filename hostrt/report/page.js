@@ -2,6 +2,7 @@
 (() => {
   const root = document.documentElement;
   const style = getComputedStyle(root);
+  const dark = matchMedia("(prefers-color-scheme: dark)");
   const ZOOM = 1.5;
   const STEP = 0.2;
 
@@ -10,6 +11,8 @@
 
   // a model's tags say which of its colours follow which of the page's
   function paint() {
+    // plots are not drawn anew for paper: on it dark ones keep a dark background
+    root.dataset.plots = dark.matches ? "dark" : "light";
     for (const report of reports()) {
       for (const model of report.all_models) {
         for (const tag of model.tags) {
@@ -82,19 +85,11 @@
     }
   }
 
-  function forPrint(on) {
-    if (on) root.dataset.print = "";
-    else delete root.dataset.print;
-    paint();
-  }
-
   const plots = JSON.parse(document.getElementById("plots").textContent);
   Bokeh.embed.embed_items(plots.documents, plots.items).then(() => {
     paint();
     for (const element of document.querySelectorAll(".plot")) connect(element);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
-    addEventListener("beforeprint", () => forPrint(true));
-    addEventListener("afterprint", () => forPrint(false));
+    dark.addEventListener("change", paint);
     root.dataset.ready = "";
   });
 })();

@@ -53,6 +53,10 @@ FEW_FRAMES = 3
 """Frames up to which vectors are drawn over their elements."""
 
 
+_LEFT, _RIGHT = 66, 52
+"""CSS pixels beside plots over time: room for the longest label, and for the colours' meaning."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Signal:
     """An input, or an output as one or several runners gave it.
@@ -96,7 +100,7 @@ def waveform(plots: Plots, signal: Signal, rate: int, x_range: Range1d, points: 
         x_range: seconds that all signals of the page share.
         points: points of a line.
     """
-    drawn = new_figure("time (s)", "value", x_range=x_range, height=240)
+    drawn = _timed(new_figure("time (s)", "value", x_range=x_range, height=240))
     rows, series, cut = [], [], False
     for index, (label, values) in enumerate(signal.lines):
         samples = values.ravel()
@@ -131,8 +135,9 @@ def spectrum(plots: Plots, signal: Signal, rate: int, x_range: Range1d) -> Plot 
     peak = None if narrow else max(float(np.abs(samples.astype(np.float64)).max()), 1.0)
     _, _, levels = spectrogram(samples, rate, columns=SPECTRA, full_scale=peak)
     top = rate / 2e3
-    drawn = new_figure(
-        "time (s)", "frequency (kHz)", x_range=x_range, y_range=fixed_range(0, top), height=240
+    height = fixed_range(0, top)
+    drawn = _timed(
+        new_figure("time (s)", "frequency (kHz)", x_range=x_range, y_range=height, height=240)
     )
     mapper = LinearColorMapper(palette=Viridis256, low=FLOOR_DB, high=0)
     _add_image(drawn, np.round(levels).astype(np.int8), samples.size / rate, top, mapper)
@@ -221,6 +226,12 @@ def _heat(plots: Plots, signal: Signal, label: str, values: NDArray[np.generic])
         text.append("A cell shows the value furthest from zero of those that fall into it.")
     of = f" of {label}" if label else ""
     return plots.add(f"{signal.title}{of}: values", " ".join(text), drawn)
+
+
+def _timed(drawn: figure) -> figure:
+    """Give a plot over time the borders of all of them, so that they stand in line."""
+    drawn.min_border_left, drawn.min_border_right = _LEFT, _RIGHT
+    return drawn
 
 
 def _add_image(
