@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import secrets
 from abc import abstractmethod
@@ -163,9 +162,8 @@ class CsvSink(_BytesSink):
 
     def _append(self, rows: NDArray[np.signedinteger]) -> None:
         for low in range(0, len(rows), _CSV_ROWS):
-            text = io.BytesIO()
-            np.savetxt(text, rows[low : low + _CSV_ROWS], fmt="%d", delimiter=",")
-            self._put(text.getvalue())
+            lines = [",".join(map(str, row)) for row in rows[low : low + _CSV_ROWS].tolist()]
+            self._put("".join(f"{line}\n" for line in lines).encode())
 
 
 class SoundSink(FileSink):
