@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -23,6 +23,7 @@ RATE = 16_000
 # -- stretches ------------------------------------------------------------------------------------
 
 
+@settings(max_examples=60, deadline=None)
 @given(hnp.arrays(np.int16, st.integers(0, 300)), st.integers(1, 400))
 def test_each_stretch_has_the_least_and_largest_of_its_values(values: Array, n: int) -> None:
     starts, low, high = envelope(values, n)
@@ -34,6 +35,7 @@ def test_each_stretch_has_the_least_and_largest_of_its_values(values: Array, n: 
     assert low.dtype == high.dtype == values.dtype
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 100_000), st.integers(1, 500))
 def test_stretches_cover_the_series_evenly(total: int, n: int) -> None:
     starts, _, _ = envelope(np.zeros(total), n)
@@ -77,6 +79,7 @@ def sine(hz: float, seconds: float, amplitude: float = 1.0) -> Array:
     return result
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.floats(200, 7_800), st.floats(1e-3, 1.0))
 def test_a_sine_stands_at_its_frequency_with_its_power(hz: float, amplitude: float) -> None:
     _, freqs_hz, db = spectrogram(sine(hz, 0.3, amplitude), RATE)
@@ -96,6 +99,7 @@ def test_a_constant_stands_at_0_hz(level: float) -> None:
     assert (db[3:] == FLOOR_DB).all()
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 9_000), st.integers(1, 40), st.integers(2, 130), st.sampled_from((8_000, 44_100))
 )
@@ -112,6 +116,7 @@ def test_size_and_axes_of_a_spectrogram(n: int, columns: int, rows: int, rate: i
     assert np.isfinite(db).all()
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 15_999), st.integers(1, 30))
 def test_a_click_is_seen_wherever_it_is(at: int, columns: int) -> None:
     samples = np.zeros(16_000, np.int16)
@@ -184,6 +189,7 @@ def arrays(draw: st.DrawFn, shape: tuple[int, ...]) -> Array:
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=5)
 
 
+@settings(max_examples=60, deadline=None)
 @given(SHAPES.flatmap(lambda shape: st.tuples(arrays(shape), arrays(shape))))
 def test_differences_are_exact_for_every_type(pair: tuple[Array, Array]) -> None:
     a, b = pair
@@ -200,6 +206,7 @@ def test_differences_are_exact_for_every_type(pair: tuple[Array, Array]) -> None
     )
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.tuples(SHAPES, SHAPES).filter(lambda pair: len(pair[0]) == len(pair[1])), st.data())
 def test_only_what_both_have_is_compared(
     shapes: tuple[tuple[int, ...], tuple[int, ...]], data: st.DataObject

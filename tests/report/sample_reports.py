@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from hostrt.analysis.compare import compare_all
 from hostrt.power.trace import PowerTrace
+from hostrt.report.data import report_csv, report_json
 from hostrt.report.model import BankFill, Report, ReportSubject
 from hostrt.runner.result import Provenance, RunMetrics, RunResult, Schedule
 
@@ -146,3 +150,19 @@ def banks() -> tuple[BankFill, ...]:
         for kind, capacity, count in (("DM", 8_192, 3), ("TM", 2_048, 2), ("IM", 4_096, 1))
         for number, used in enumerate((capacity, capacity // 3, 7)[:count])
     )
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(text)
+
+
+def json_of(report: Report) -> dict[str, Any]:
+    """Read a report's JSON as the strictest reader would."""
+    tree = json.loads(report_json(report).decode("utf-8"), parse_constant=_no_constant)
+    return cast("dict[str, Any]", tree)
+
+
+def csv_of(report: Report) -> list[dict[str, str]]:
+    """Read a report's CSV, a mapping per row."""
+    text = report_csv(report).decode("utf-8")
+    return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))

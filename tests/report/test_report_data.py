@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
-import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostrt.analysis.compare import compare_all
 from hostrt.report import data
-from hostrt.report.columns import FRAME_COLUMNS, frame_columns
+from hostrt.report.columns import frame_columns
 from hostrt.report.data import FORMAT_VERSION, MAX_SERIES, STRETCHES, report_csv, report_json
 from hostrt.runner.result import RunMetrics
-from tests.docs.pages import DOCS
 from tests.report.sample_reports import (
     PERIOD_S,
     RATE,
+    csv_of,
     full_report,
+    json_of,
     plain,
     simulated,
     small_report,
@@ -32,28 +29,9 @@ from tests.report.sample_reports import (
     trace,
 )
 
-if TYPE_CHECKING:
-    from hostrt.report.model import Report
-
 Array = np.ndarray[Any, Any]
-Rows = list[dict[str, str]]
 
 NAMES = st.text(max_size=12)
-
-
-def no_constant(text: str) -> None:
-    raise ValueError(text)
-
-
-def json_of(report: Report) -> dict[str, Any]:
-    """Read a report's JSON as the strictest reader would."""
-    tree = json.loads(report_json(report).decode("utf-8"), parse_constant=no_constant)
-    return cast("dict[str, Any]", tree)
-
-
-def csv_of(report: Report) -> Rows:
-    text = report_csv(report).decode("utf-8")
-    return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
 
 
 # -- JSON -----------------------------------------------------------------------------------------
@@ -195,6 +173,7 @@ def test_equal_reports_give_equal_bytes() -> None:
     assert report_csv(full_report()) == report_csv(full_report())
 
 
+@settings(max_examples=60, deadline=None)
 @given(NAMES, NAMES, st.lists(NAMES, max_size=2))
 def test_any_name_survives_json(title: str, runner: str, words: list[str]) -> None:
     report = small_report(
@@ -213,6 +192,16 @@ def test_a_path_that_is_not_utf8_survives_json() -> None:
     name = b"caf\xe9.wav".decode("utf-8", "surrogateescape")
 
     assert json_of(small_report(title=name))["title"] == name
+
+
+def test_streamed_figures_are_those_of_the_run() -> None:
+    run = streamed(30, {}).metrics
+    tree = json_of(small_report(results={"hw": streamed(30, {})}))["runners"]["hw"]
+
+    assert tree["latency_clock"] == run.clock
+    assert tree["latency_s"]["wire"]["count"] == 29
+    assert tree["deadline"]["missed"] == 2
+    assert tree["throughput_frames_per_s"] == pytest.approx(1 / PERIOD_S)
 
 
 # -- CSV ------------------------------------------------------------------------------------------
@@ -286,6 +275,7 @@ def test_a_run_of_many_frames_is_written_in_steps(monkeypatch: pytest.MonkeyPatc
     assert report_csv(full_report()) == whole
 
 
+@settings(max_examples=60, deadline=None)
 @given(NAMES.filter(bool), NAMES)
 def test_any_name_survives_csv(runner: str, output: str) -> None:
     array = np.zeros((2, 1), np.int8)
@@ -331,108 +321,3 @@ def test_a_meter_goes_before_the_runs_own_figures() -> None:
     np.testing.assert_array_equal(columns["power_w"], meter.frame_power_w())
     others = frame_columns(metrics, trace(3))
     np.testing.assert_array_equal(others["power_w"], metrics.frame_power_w)
-
-
-# -- documentation --------------------------------------------------------------------------------
-
-_KEY = re.compile(r"`([^`]+)`")
-PAGE = DOCS / "reference" / "reports.md"
-
-
-def documented(heading: str) -> set[str]:
-    """Give the names in the first column of the table under a heading."""
-    section = re.split(rf"^##+ {heading}\n", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[
-        1
-    ]
-    lines = re.split("^#", section, flags=re.MULTILINE)[0].splitlines()
-    cells = [line.split("|")[1] for line in lines if line.startswith("| `")]
-    return {name for cell in cells for name in _KEY.findall(cell)}
-
-
-def key_paths(value: object, path: str = "") -> set[str]:
-    """Give every key of a tree with its place; names that users choose become `NAME`."""
-    if isinstance(value, list):
-        return {found for item in value for found in key_paths(item, f"{path}[]")}
-    if not isinstance(value, dict):
-        return set()
-    paths = set()
-    for key, item in value.items():
-        at = f"{path}.{'NAME' if path in NAMED else key}".removeprefix(".")
-        paths |= {at, *key_paths(item, at)}
-    return paths
-
-
-RUN = "runners.NAME"
-NAMED = {
-    *("inputs", "runners", "comparisons.pairs[].outputs"),
-    *(f"{RUN}.{key}" for key in ("outputs", "internals", "latency_s", "frames")),
-}
-PARTS = {
-    "Arrays": ("inputs.NAME", f"{RUN}.outputs.NAME", f"{RUN}.internals.NAME"),
-    "Statistics": (f"{RUN}.latency_s.NAME", f"{RUN}.schedule.late_s"),
-    "Frames": (f"{RUN}.schedule.missed", f"{RUN}.schedule.dropped"),
-    "Series": (
-        f"{RUN}.frames.NAME",
-        f"{RUN}.power_trace.frame_starts_s",
-        "differences[].max_abs",
-        "differences[].mean_abs",
-    ),
-    "Comparisons": ("comparisons",),
-}
-"""Heading -> places whose keys have a table of their own."""
-OPEN = (
-    *(f"{RUN}.{key}" for key in ("provenance", "work_per_frame", "simulation", "schedule.causes")),
-    "comparisons.pairs[].frames",
-    "comparisons.pairs[].internals",
-)
-"""Places whose keys are not listed one by one."""
-
-
-def every_path() -> set[str]:
-    """Give the places of all keys that reports may have."""
-    internals = {"v": np.zeros((1, 2), np.int8)}
-    reports = (
-        full_report(),
-        full_report(MAX_SERIES + 1),
-        small_report(results={"r": replace(plain(1, {}), internals=internals)}),
-    )
-    return set.union(*(key_paths(json_of(report)) for report in reports))
-
-
-def test_the_page_documents_every_key_of_json_and_no_other() -> None:
-    found: dict[str, set[str]] = {heading: set() for heading in ("JSON", *PARTS)}
-    places = {f"{place}.": heading for heading, some in PARTS.items() for place in some}
-
-    for path in every_path():
-        if path.startswith(tuple(f"{place}." for place in OPEN)):
-            continue
-        place = next((place for place in places if path.startswith(place)), "")
-        found[places.get(place, "JSON")].add(path.removeprefix(place))
-
-    assert {heading: documented(heading) for heading in found} == found
-
-
-def test_the_page_documents_every_column_of_csv_and_no_other() -> None:
-    header = report_csv(full_report()).decode().splitlines()[0].split(",")
-
-    found = {re.sub(r"\[.*\]", "[OUTPUT]", name) for name in header}
-
-    assert documented("CSV") == found
-    assert set(FRAME_COLUMNS) <= found
-
-
-def test_the_page_names_the_version_and_the_bounds() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-
-    for number in (f"version {FORMAT_VERSION}", f"{MAX_SERIES:_}", f"{STRETCHES:_}"):
-        assert number.replace("_", " ") in text
-
-
-def test_streamed_figures_are_those_of_the_run() -> None:
-    run = streamed(30, {}).metrics
-    tree = json_of(small_report(results={"hw": streamed(30, {})}))["runners"]["hw"]
-
-    assert tree["latency_clock"] == run.clock
-    assert tree["latency_s"]["wire"]["count"] == 29
-    assert tree["deadline"]["missed"] == 2
-    assert tree["throughput_frames_per_s"] == pytest.approx(1 / PERIOD_S)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostrt.analysis.compare import compare_all
@@ -230,6 +230,7 @@ def test_equal_reports_give_equal_bytes() -> None:
 # -- names ----------------------------------------------------------------------------------------
 
 
+@settings(max_examples=60, deadline=None)
 @given(NAMES, NAMES, NAMES, NAMES)
 def test_any_name_gives_well_formed_xml(title: str, runner: str, output: str, word: str) -> None:
     array = np.zeros((1, 1), np.int8)
