@@ -117,6 +117,8 @@ def split_output_frames(words: Words, expected: Mapping[int, int]) -> dict[int, 
     if n_frames == 0:
         return {mailbox: np.empty((0, n), np.uint64) for mailbox, n in expected.items()}
     first = split_outputs(words[0], expected)
+    if n_frames == 1:
+        return {mailbox: payload[np.newaxis] for mailbox, payload in first.items()}
     dwords = words_to_dwords(words)
     # Boards nearly always keep one order; rows that differ from the first are split one by one.
     starts, position = {}, 0

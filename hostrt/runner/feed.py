@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hostrt.runner.result import StepResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from firmware_protocol.words import Words
+    from firmware_protocol.requests import FrameOut
     from hostrt.frames.frames import Frames
     from hostrt.runner.base import BaseRunner
 
@@ -22,11 +22,13 @@ class Block:
 
     Attributes:
         frames: the frames.
-        messages: input -> uint32 (T, n) messages, for runners that send such; else empty.
+        sent: per frame the names of the inputs that it brings, in order; empty if nobody asked.
+        messages: per frame their messages, for runners that send such; else empty.
     """
 
     frames: Frames
-    messages: Mapping[str, Words] = field(default_factory=dict)
+    sent: Sequence[tuple[str, ...]] = ()
+    messages: Sequence[Sequence[FrameOut]] = ()
 
 
 Upcoming = tuple[Block, int]

@@ -46,7 +46,14 @@ class HwFeed(Feed):
 
     def encode(self, frames: Frames) -> Block:
         """See `Feed.encode`."""
-        return Block(frames, self._runner.plan.encode(frames))
+        messages = self._runner.plan.encode(frames)
+        always = tuple(name for name in frames if not frames.is_sent_once(name))
+        sent = [tuple(frames), *[always] * (frames.n_frames - 1)]
+        outs = [
+            [self._runner.message(messages[name], index) for name in names]
+            for index, names in enumerate(sent)
+        ]
+        return Block(frames, sent, outs)
 
     def step(
         self, block: Block, index: int, upcoming: Callable[[], Upcoming | None] | None = None
@@ -71,11 +78,11 @@ class HwFeed(Feed):
 
     def _rounds(self, block: Block, index: int) -> list[Round]:
         """Give the rounds of a frame; one like the last frame has the same ones."""
-        frames = block.frames
-        names = tuple(name for name in frames if not (index and frames.is_sent_once(name)))
+        names = block.sent[index]
         if names == self._usual:
             return [Round(index, names, self._usual_due)]
-        rounds = list(rounds_at(self._runner.plan.iospec, frames, index, self._tracker))
+        iospec = self._runner.plan.iospec
+        rounds = list(rounds_at(iospec, block.frames, index, self._tracker))
         if self.gives_output_each_frame and len(rounds) == 1 and rounds[0].due:
             self._usual, self._usual_due = names, rounds[0].due
         return rounds
@@ -95,15 +102,17 @@ class HwFeed(Feed):
         ahead: Sequence[FrameOut] = ()
         if following is not None:
             self._ahead, self._ahead_s = following, time.perf_counter()
-            frames, number = following[0].frames, following[1]
-            names = tuple(name for name in frames if not (number and frames.is_sent_once(name)))
-            ahead = [self._runner.message(following[0].messages[name], number) for name in names]
+            ahead = following[0].messages[following[1]]
         reply = board.frame((), fetch, ahead)
         wire_s = time.perf_counter() - began
         return StepResult(self._runner.outputs_of(reply, item.due), reply.device_s, wire_s)
 
-    def _messages(self, block: Block, item: Round) -> list[FrameOut]:
-        return [self._runner.message(block.messages[name], item.frame) for name in item.inputs]
+    @staticmethod
+    def _messages(block: Block, item: Round) -> Sequence[FrameOut]:
+        names, messages = block.sent[item.frame], block.messages[item.frame]
+        if names == item.inputs:
+            return messages
+        return [messages[names.index(name)] for name in item.inputs]
 
     def _parts(self, due: tuple[str, ...]) -> tuple[list[Step], list[Step]]:
         """Give the steps that wait for outputs, and those that fetch them."""
