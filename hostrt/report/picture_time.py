@@ -56,7 +56,7 @@ def latency_histogram(name: str, result: RunResult, warm_up: int, style: Style) 
     if not measured:
         return None
     heights = (PANEL_INCHES,) * len(measured)
-    figure, panels = new_figure(f"{label(name)}: latency", heights)
+    figure, panels = new_figure(f"{label(name)}: latency{_said(result)}", heights)
     for panel, (clock, one) in zip(panels, measured.items(), strict=True):
         period_s = result.metrics.input_period_s if clock == metrics.deadline_clock else None
         _histogram(panel, one, period_s, style)
@@ -75,7 +75,8 @@ def latency_timeline(name: str, result: RunResult, style: Style) -> Figure | Non
     late = columns["late_s"]
     has_late = is_known(late)
     heights = (1.5 * PANEL_INCHES, 0.6 * PANEL_INCHES) if has_late else (1.5 * PANEL_INCHES,)
-    figure, panels = new_figure(f"{label(name)}: latency of each frame", heights)
+    title = f"{label(name)}: latency of each frame{_said(result)}"
+    figure, panels = new_figure(title, heights)
     factor, unit = scale_of(max(float(np.nanmax(one)) for one in values.values()), "s")
     for clock, colour in zip(known, style.series, strict=False):
         _line(panels[0], values[clock] / factor, colour, _NAMES.get(clock, clock))
@@ -107,8 +108,8 @@ def power_timeline(
     power = frame_columns(result.metrics)["power_w"]
     if not is_known(power):
         return None
-    simulated = " (simulated)" if result.simulated else ""
-    figure, (panel,) = new_figure(f"{label(name)}: power{simulated}", (1.3 * PANEL_INCHES,))
+    title = f"{label(name)}: power{_said(result)}"
+    figure, (panel,) = new_figure(title, (1.3 * PANEL_INCHES,))
     factor, unit = scale_of(float(np.nanmax(power)), "W")
     _line(panel, power / factor, style.series[0], "mean of each frame")
     panel.set_ylabel(f"power ({unit})")
@@ -119,8 +120,7 @@ def power_timeline(
 
 
 def _trace(name: str, trace: PowerTrace, style: Style) -> Figure:
-    simulated = " (simulated)" if trace.simulated else ""
-    title = f"{label(name)}: power by {label(trace.meter)}{simulated}"
+    title = f"{label(name)}: power by {label(trace.meter)}{_said(trace)}"
     figure, (panel,) = new_figure(title, (1.3 * PANEL_INCHES,))
     few = trace.decimated(_POINTS)
     factor, unit = scale_of(float(np.nanmax(few.highest_w)), "W")
@@ -145,6 +145,11 @@ def _trace(name: str, trace: PowerTrace, style: Style) -> Figure:
     return figure
 
 
+def _said(figures: RunResult | PowerTrace) -> str:
+    """Say in a headline that figures come from a model."""
+    return " (simulated)" if figures.simulated else ""
+
+
 def _limit(
     panel: Axes, values: list[Floats], factor: float, period_s: float | None, style: Style
 ) -> None:
@@ -165,7 +170,8 @@ def _limit(
 
 def _histogram(panel: Axes, values: Floats, period_s: float | None, style: Style) -> None:
     factor, unit = scale_of(float(values.max()), "s")
-    n_bins = int(np.clip(2 * np.sqrt(len(values)), *_BINS))
+    # an odd number, so that equal values stand in the middle of theirs
+    n_bins = int(np.clip(2 * np.sqrt(len(values)), *_BINS)) | 1
     counts, edges = np.histogram(values / factor, bins=n_bins)
     panel.stairs(counts, edges, fill=True, color=style.series[0])
     if counts.max() >= 100:

@@ -19,7 +19,7 @@ from hostrt.report.picture_values import (
     difference_timeline,
     sound,
 )
-from hostrt.runner.result import RunMetrics
+from hostrt.runner.result import Provenance, RunMetrics
 from tests.report.sample_reports import (
     PERIOD_S,
     banks,
@@ -104,6 +104,30 @@ def test_histograms_count_the_frames_after_warm_up() -> None:
     assert counts == [54, 54, 54]
     assert [text.split()[0] for text in legend_of(panels[2])] == ["median", "p99", "deadline"]
     assert "deadline" not in " ".join(legend_of(panels[0]))
+
+
+@pytest.mark.usefixtures("_drawing")
+@pytest.mark.parametrize("draw", [latency_timeline, power_timeline])
+def test_simulated_figures_are_called_so(draw: Any) -> None:
+    rest = (None, LIGHT) if draw is power_timeline else (LIGHT,)
+
+    titles = [
+        draw("r", replace(simulated(3, {}), provenance=provenance), *rest).get_suptitle()
+        for provenance in (Provenance("fasmir", True), Provenance("hw", False))
+    ]
+
+    assert [title.endswith(" (simulated)") for title in titles] == [True, False]
+
+
+@pytest.mark.usefixtures("_drawing")
+def test_equal_latencies_stand_in_the_middle_of_their_bar() -> None:
+    run = replace(plain(9, {}), metrics=RunMetrics(9, {"wire": np.full(9, 0.002)}))
+
+    (panel,) = axes_of(latency_histogram("r", run, 0, LIGHT))
+
+    counts, edges, _ = panel.patches[0].get_data()
+    (at,) = np.flatnonzero(counts)
+    assert (edges[at] + edges[at + 1]) / 2 == pytest.approx(2.0)
 
 
 @pytest.mark.usefixtures("_drawing")
