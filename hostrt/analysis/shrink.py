@@ -87,10 +87,11 @@ class _Search(Generic[_P]):
         self.kept: Numbers = ()
         self.first: _P | None = None
         self.is_exhausted = False
+        self._passed: set[Numbers] = set()
 
     def tries(self, frames: Numbers) -> bool:
         """Try a sequence and keep it if it fails; false, too, when the tries have run out."""
-        if not frames:
+        if not frames or frames in self._passed:
             return False
         if not self._left:
             self.is_exhausted = True
@@ -99,6 +100,7 @@ class _Search(Generic[_P]):
         self.n_runs += 1
         found = self._differs(frames)
         if found is None:
+            self._passed.add(frames)
             return False
         self.kept, self.first = frames, found
         return True

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hostrt.cli.board_options import add_board_options
+from hostrt.cli.compare_shrink import check_shrinkable, shrink_recorded
 from hostrt.cli.output import print_json, say
 from hostrt.cli.report_options import add_report_options, check_reports, write_reports
 
@@ -43,6 +46,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_report_options(parser)
+    group = parser.add_argument_group("shrinking")
+    group.add_argument(
+        "--shrink", action="store_true",
+        help="run two recorded runs that differ again, find the shortest frames that show it",
+    )  # fmt: skip
+    group.add_argument(
+        "-o", "--output-dir", type=Path, metavar="DIR", help="folder for the reproducer"
+    )
+    add_board_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -56,16 +68,23 @@ def run(arguments: argparse.Namespace) -> int:
         for place in arguments.places
         for artifact in load_artifacts(place, force=arguments.force)
     ]
+    if arguments.shrink:
+        check_shrinkable(arguments, artifacts)
     verdict = compare_artifacts(
         artifacts, arguments.compare, arguments.tolerance, arguments.output or ()
     )
     written = write_reports(arguments, _report(artifacts, verdict)) if arguments.report else []
-    if arguments.json:
-        print_json({**verdict.to_json(), "sides": [item.to_json() for item in artifacts]})
-    else:
+    if not arguments.json:
         _print(artifacts, verdict)
         for path in written:
             say(f"report in {path}")
+    reproducer = shrink_recorded(arguments, artifacts, verdict) if arguments.shrink else None
+    if arguments.json:
+        sides = [item.to_json() for item in artifacts]
+        place = None if reproducer is None else str(reproducer)
+        print_json({**verdict.to_json(), "sides": sides, "reproducer": place})
+    elif reproducer is not None:
+        say(f"reproducer in {reproducer}")
     return 0 if verdict.equal else 1
 
 

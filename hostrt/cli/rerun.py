@@ -129,6 +129,10 @@ def work_of(case: Case, arguments: argparse.Namespace, board: str | None) -> Wor
         debug_vars=None,
         engine=recipe.engine,
         compiler=OPEN,
+        tolerance=recipe.tolerance,
+        warm_up=recipe.warm_up,
+        input_file=str(case.folder / recipe.inputs),
+        input_sample_indices=None,
         quiet=arguments.quiet,
         json=arguments.json,
     )
@@ -155,7 +159,7 @@ def _subject(case: Case) -> Subject:
     first = recipe.model or recipe.program
     assert first is not None
     return Subject(
-        path=first.file,
+        path=str(case.folder / first.file),
         name=Path(first.file).stem,
         sha256=first.sha256,
         chip=recipe.chip,

@@ -33,6 +33,7 @@ class Tried:
         assert frames
         assert list(frames) == sorted(set(frames))
         assert set(frames) <= set(range(self.n_frames))
+        assert frames not in set(self.sequences) - set(self.failed)
         self.sequences.append(frames)
         found = self.fails(frames)
         if found is not None:

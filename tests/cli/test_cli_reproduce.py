@@ -344,3 +344,64 @@ def test_shrinking_needs_runners_and_a_folder(hostrt: Any, words: list[str]) -> 
     assert done.code == 2
     assert "--shrink" in done.err
     assert not Path("out").exists()
+
+
+# -- shrinking what was recorded ------------------------------------------------------------------
+
+
+def test_recorded_runs_that_differ_are_shrunk(hostrt: Any) -> None:
+    frames = np.zeros((30, 32), np.int16)
+    frames[12, 3] = 4
+    np.save("x.npy", frames)
+    words = ["run", "LOOPBACK", "--input-file", "x.npy", "--board", "sim"]
+    assert hostrt(*words, "--runners", "hw", "-o", "a").code == 0
+    assert hostrt(*words, "--runners", "dummy", "-o", "b").code == 0
+    assert hostrt(*words, "--runners", "dummy,hw", "-o", "c").code == 1
+    for places in (["a", "b"], ["c"]):
+        done = hostrt("compare", *places, "--shrink", "-o", "small", "--json")
+        assert done.code == 1, done.err
+        assert done.json["reproducer"] == "small/reproducer"
+        tree = json.loads(Path("small/reproducer/reproduce.json").read_text())
+        assert tree["frames"] == [12]
+        assert hostrt("reproduce", "small/reproducer").code == 0
+        shutil.rmtree("small")
+    assert hostrt("compare", "a", "a", "--shrink", "-o", "small", "--json").json["equal"]
+    assert not Path("small").exists()
+
+
+def test_models_are_shrunk_from_whichever_side_holds_what_both_run(
+    hostrt: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["run", MODEL, "--input-style", "random", "--n-frames", 12, "--board", "sim"]
+    assert hostrt(*words, "--runners", "fqir", "-o", "a").code == 0
+    flip(monkeypatch)
+    assert hostrt(*words, "--runners", "hw", "-o", "b").code == 0
+    done = hostrt("compare", "a", "b", "--shrink", "-o", "small")
+    assert done.code == 1, done.err
+    assert "reproducer in small/reproducer" in done.out
+    assert hostrt("reproduce", "small/reproducer").code == 0
+
+
+@pytest.mark.parametrize(
+    ("places", "said"),
+    [
+        (["a", "b"], "both sides are results of the runner 'hw'"),
+        (["a", "c"], "different frames"),
+        (["a", "d"], "different programs"),
+        (["a", "x.npy"], "another kind: array"),
+    ],
+)
+def test_what_cannot_be_run_side_by_side_is_not_shrunk(
+    hostrt: Any, places: list[str], said: str
+) -> None:
+    np.save("x.npy", np.ones((4, 32), np.int16))
+    words = ["--input-file", "x.npy", "--board", "sim"]
+    assert hostrt("run", "LOOPBACK", *words, "-o", "a").code == 0
+    assert hostrt("run", "LOOPBACK", "--board", "sim", "-o", "b").code == 0
+    assert hostrt("run", "LOOPBACK", "--runners", "dummy", "-o", "c").code == 0
+    words = ["--chip", "spu150tc1", "--runners", "dummy", "--input-file", "x.npy"]
+    assert hostrt("run", "LOOPBACK", *words, "-o", "d").code == 0
+    done = hostrt("compare", *places, "--shrink", "-o", "small")
+    assert done.code == 2
+    assert said in done.err
+    assert hostrt("compare", "a", "c", "--shrink").code == 2
