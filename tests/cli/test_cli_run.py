@@ -297,7 +297,7 @@ def test_standard_output_is_one_json_document_and_nothing_else(hostrt: Any) -> N
     tree = done.json
     assert set(tree) == {
         "model", "program_sha256", "chip", "n_frames", "notes", "runners", "comparisons", "equal",
-        "folder",
+        "folder", "reproducer",
     }  # fmt: skip
     assert len(tree["notes"]) == 3
     assert done.err == ""
