@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _CHUNK_SAMPLES = 1 << 16
 _LENGTH_UNKNOWN = 0x7FFF_0000
+_FRAMES_UNKNOWN = (1 << 63) - 1
+"""What libsndfile says for a FLAC file that was written into a pipe or not to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class AudioSource:
         channels: number of channels.
         container: "WAV", "FLAC", ...
         sample_format: "PCM_16", "FLOAT", ...
-        samples: samples per channel.
+        samples: samples per channel; 0 when the header does not say.
         missing_bytes: sound that the header announces and the file does not hold.
     """
 
@@ -168,7 +170,7 @@ def audio_facts(stream: soundfile.SoundFile, where: str) -> AudioSource:
         channels=stream.channels,
         container=stream.format,
         sample_format=stream.subtype,
-        samples=stream.frames,
+        samples=0 if stream.frames == _FRAMES_UNKNOWN else stream.frames,
         missing_bytes=_missing_bytes(stream.extra_info),
     )
 
@@ -278,6 +280,8 @@ def read_mono(
             block = stream.read(size, dtype="float64", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise FrameError(f"{where}, sample {count}: {_reason(error)}") from error
+        if not len(block) and stream.frames == _FRAMES_UNKNOWN:
+            return
         if not len(block):
             raise FrameError(f"{where}: ends after {count} samples, expected {stream.frames}")
         check_numbers(block, where, count)

@@ -167,7 +167,10 @@ class CsvSink(_BytesSink):
 
 
 class SoundSink(FileSink):
-    """Samples of one channel, not rescaled: what comes out of a lossless file is what went in."""
+    """Samples of one channel, not rescaled: what comes out of a lossless file is what went in.
+
+    After a disk was full, a compressed file may end in the middle of a block of its own.
+    """
 
     def __init__(self, path: Path, spec: VectorSpec, sample_rate: int) -> None:
         """Make the file; its suffix names the format.
@@ -218,7 +221,7 @@ class SoundSink(FileSink):
             self._stream.write(samples)
         except (soundfile.LibsndfileError, AssertionError) as error:
             # a short write is an assertion there
-            raise OSError(0, str(error) or "no room left") from error
+            raise OSError(0, str(error).rstrip(".") or "no room left") from error
 
     def _finish(self) -> None:
         import soundfile
@@ -226,7 +229,7 @@ class SoundSink(FileSink):
         try:
             self._stream.close()
         except soundfile.LibsndfileError as error:
-            raise OSError(0, str(error)) from error
+            raise OSError(0, str(error).rstrip(".")) from error
         with self._part.open("rb+") as stream:
             os.fsync(stream.fileno())
 
