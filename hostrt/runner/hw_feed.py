@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import TYPE_CHECKING
 
 from firmware_protocol.requests import ExecTime, FrameIn
@@ -38,8 +37,7 @@ class HwFeed(Feed):
         super().__init__(runner)
         self._runner = runner
         self._tracker = SequenceTracker(runner.plan.iospec)
-        self._ahead: tuple[Block, int] | None = None
-        self._ahead_s = 0.0
+        self._is_ahead = False
         self._usual: tuple[str, ...] | None = None
         self._usual_due: tuple[str, ...] = ()
         self._split: dict[tuple[str, ...], tuple[list[Step], list[Step]]] = {}
@@ -61,7 +59,7 @@ class HwFeed(Feed):
         """See `Feed.step`."""
         self._runner.require_loaded()
         rounds = self._rounds(block, index)
-        if len(rounds) == 1 and rounds[0].due and (upcoming is not None or self._ahead is not None):
+        if len(rounds) == 1 and rounds[0].due and (upcoming is not None or self._is_ahead):
             return self._overlapped(block, rounds[0], upcoming)
         outputs: dict[str, NDArray[np.signedinteger]] = {}
         device_s = math.nan
@@ -91,20 +89,19 @@ class HwFeed(Feed):
         self, block: Block, item: Round, upcoming: Callable[[], Upcoming | None] | None
     ) -> StepResult:
         board = self._runner.board
-        messages: Sequence[FrameOut] = self._messages(block, item)
-        began = time.perf_counter()
-        if self._ahead is not None:
-            # whoever was sent ahead is this frame: see `Feed.step`
-            messages, began, self._ahead = (), self._ahead_s, None
+        # whoever was sent ahead is this frame: see `Feed.step`
+        messages = () if self._is_ahead else self._messages(block, item)
+        self._is_ahead = False
         wait, fetch = self._parts(item.due)
-        board.frame(messages, wait)
+        waited_s = board.frame(messages, wait).wire_s
         following = upcoming() if upcoming is not None else None
         ahead: Sequence[FrameOut] = ()
         if following is not None:
-            self._ahead, self._ahead_s = following, time.perf_counter()
+            self._is_ahead = True
             ahead = following[0].messages[following[1]]
         reply = board.frame((), fetch, ahead)
-        wire_s = time.perf_counter() - began
+        # the time that this frame kept the link for itself; its beginning may lie in the last one
+        wire_s = waited_s + reply.wire_s
         return StepResult(self._runner.outputs_of(reply, item.due), reply.device_s, wire_s)
 
     @staticmethod
