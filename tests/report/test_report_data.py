@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from hostrt.analysis.compare import compare_all
 from hostrt.report import data
 from hostrt.report.columns import frame_columns
 from hostrt.report.data import FORMAT_VERSION, MAX_SERIES, STRETCHES, report_csv, report_json
-from hostrt.runner.result import RunMetrics
+from hostrt.runner.result import Provenance, RunMetrics
 from tests.report.sample_reports import (
     PERIOD_S,
     RATE,
@@ -152,6 +153,22 @@ def test_what_is_no_number_is_null() -> None:
     assert tree["provenance"]["settings"] == {"a": None}
     assert tree["power_trace"]["mean_w"] is None
     assert set(tree["power_trace"]["stretches"]["max_w"]) == {None}
+
+
+def test_what_runners_put_into_settings_and_accounts_is_written() -> None:
+    settings = {"sizes": (1, np.int16(2)), "array": np.array([0.5, math.inf]), "path": Path("a")}
+    run = replace(plain(1, {}), provenance=Provenance("r", True, settings=settings))
+    account: Any = {3: {"x": np.float32(0.25)}}
+    run = replace(run, metrics=replace(run.metrics, simulation=account))
+
+    tree = json_of(small_report(results={"r": run}))["runners"]["r"]
+
+    assert tree["provenance"]["settings"] == {
+        "sizes": [1, 2],
+        "array": [0.5, None],
+        "path": "a",
+    }
+    assert tree["simulation"] == {"3": {"x": 0.25}}
 
 
 def test_a_report_on_nothing_is_written_too() -> None:

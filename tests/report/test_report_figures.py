@@ -120,6 +120,19 @@ def test_simulated_figures_are_called_so(draw: Any) -> None:
 
 
 @pytest.mark.usefixtures("_drawing")
+def test_rare_latencies_are_seen_beside_many() -> None:
+    latency = np.append(np.full(5_000, 0.002), 0.009)
+    run = replace(plain(5_001, {}), metrics=RunMetrics(5_001, {"wire": latency}))
+
+    (panel,) = axes_of(latency_histogram("r", run, 0, LIGHT))
+
+    assert panel.get_yscale() == "log"
+    low, high = panel.get_ylim()
+    assert low < 1
+    assert high > 5_000
+
+
+@pytest.mark.usefixtures("_drawing")
 def test_equal_latencies_stand_in_the_middle_of_their_bar() -> None:
     run = replace(plain(9, {}), metrics=RunMetrics(9, {"wire": np.full(9, 0.002)}))
 
@@ -222,6 +235,8 @@ def test_a_trace_that_measured_nothing_is_left_out() -> None:
 
     assert power_timeline("hw", None, nothing, LIGHT) is None
     assert power_timeline("hw", plain(2, {}), None, LIGHT) is None
+    unknown = RunMetrics(2, frame_power_w=np.array([-1, math.nan]))
+    assert power_timeline("hw", replace(plain(2, {}), metrics=unknown), None, LIGHT) is None
     (panel,) = axes_of(power_timeline("r", simulated(3, {}), nothing, LIGHT))
     assert legend_of(panel) == ["mean of each frame"]
 
@@ -245,6 +260,30 @@ def test_bars_are_the_histogram_of_the_verdict() -> None:
     heights = [patch.get_height() for patch in panel.patches]
     assert dict(zip(texts, heights, strict=True)) == {"-1": 128, "0": 7_680 - 129, "+3": 1}
     assert panel.get_title(loc="left") == "y: 129 of 7680 values differ"
+
+
+@pytest.mark.usefixtures("_drawing")
+def test_many_differences_are_drawn_in_ranges() -> None:
+    a, b = (plain(1, {"y": values[np.newaxis]}) for values in (np.zeros(500, int), np.arange(500)))
+
+    (panel,) = axes_of(difference_histogram(compare_all({"a": a, "b": b}).pairs[0], LIGHT))
+
+    texts = [text.get_text() for text in panel.get_xticklabels()]
+    assert texts[:4] == ["0", "+1", "+2…+3", "+4…+7"]
+    assert [patch.get_height() for patch in panel.patches][:4] == [1, 1, 2, 4]
+    assert panel.get_yscale() == "log"
+
+
+@pytest.mark.usefixtures("_drawing")
+def test_long_labels_of_differences_are_slanted() -> None:
+    values = np.arange(-(2**20), 2**20, 1_021)
+    a, b = plain(1, {"y": 0 * values[np.newaxis]}), plain(1, {"y": values[np.newaxis]})
+
+    (panel,) = axes_of(difference_histogram(compare_all({"a": a, "b": b}).pairs[0], LIGHT))
+
+    labels = panel.get_xticklabels()
+    assert len(labels) <= 24
+    assert {text.get_rotation() for text in labels} == {40}
 
 
 @pytest.mark.usefixtures("_drawing")
