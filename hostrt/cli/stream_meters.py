@@ -117,7 +117,7 @@ class Meters:
         step = 12 if size >= 40 else 20
         for db in range(int(FLOOR_DB), 0, step):
             word = str(db)
-            at = 1 + int(_on_scale(db) * size)
+            at = 1 + round(_on_scale(db) * size)
             text[at : at + len(word)] = word
         return [(" " * _LABEL + "".join(text[:size]) + " 0 dB", "dim")]
 
@@ -166,17 +166,18 @@ class Meters:
         size = _bar_size(width)
         if not size:
             return []
-        parts = self._glyphs.parts
-        steps = len(parts) - 1
-        filled_steps = round(min(max(filled, 0.0), 1.0) * size * steps)
-        cells: Row = []
-        for i in range(size):
-            style = next((style for end, style in zones if i < end * size), zones[-1][1])
-            cells.append((parts[min(max(filled_steps - i * steps, 0), steps)], style))
+        empty, parts = self._glyphs.parts[0], self._glyphs.parts[1:]
+        full, rest = divmod(round(min(max(filled, 0.0), 1.0) * size * len(parts)), len(parts))
+        text = (parts[-1] * full + (parts[rest - 1] if rest else "")).ljust(size, empty)
+        row: Row = []
+        start = 0
+        for end, style in zones:
+            stop = math.ceil(end * size)
+            row.append((text[start:stop], style))
+            start = stop
         for place, mark in marks.items():
-            cells[min(int(place * size), size - 1)] = mark
-        glyphs = self._glyphs
-        return [(glyphs.left, "dim"), *_joined(cells), (glyphs.right, "dim")]
+            row = _marked(row, min(int(place * size), size - 1), mark)
+        return [(self._glyphs.left, "dim"), *row, (self._glyphs.right, "dim")]
 
 
 class _Held:
@@ -267,14 +268,16 @@ def _three(value: float) -> str:
     return f"{value:.{2 if size < 9.995 else 1 if size < 99.95 else 0}f}"
 
 
-def _joined(cells: Row) -> Row:
-    row: Row = []
-    for text, style in cells:
-        if row and row[-1][1] == style:
-            row[-1] = (row[-1][0] + text, style)
+def _marked(row: Row, at: int, mark: tuple[str, str]) -> Row:
+    """Put a mark of one cell over a row."""
+    out: Row = []
+    for text, style in row:
+        if 0 <= at < len(text):
+            out += [(text[:at], style), mark, (text[at + 1 :], style)]
         else:
-            row.append((text, style))
-    return row
+            out.append((text, style))
+        at -= len(text)
+    return out
 
 
 def _cut(row: Row, width: int) -> Row:
