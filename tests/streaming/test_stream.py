@@ -185,7 +185,7 @@ def test_results_carry_the_measurements_of_every_frame() -> None:
     metrics = result.metrics
     assert metrics.schedule is not None
     assert len(metrics.schedule.late_s) == 50
-    wire, host, whole = (metrics.latencies_s[c] for c in ("wire", "host", "end_to_end"))  # type: ignore[index]  # literals of Clock
+    wire, host, whole = (metrics.latencies_s[c] for c in ("wire", "host", "end_to_end"))
     np.testing.assert_allclose(metrics.schedule.late_s + wire + host, whole, atol=1e-9)
     assert result.provenance.runner == "hw"
     assert result.simulated
