@@ -50,7 +50,7 @@ class AudioSource:
         channels: number of channels.
         container: "WAV", "FLAC", ...
         sample_format: "PCM_16", "FLOAT", ...
-        samples: samples per channel; 0 when the header does not say.
+        samples: samples per channel.
         missing_bytes: sound that the header announces and the file does not hold.
     """
 
@@ -170,7 +170,7 @@ def audio_facts(stream: soundfile.SoundFile, where: str) -> AudioSource:
         channels=stream.channels,
         container=stream.format,
         sample_format=stream.subtype,
-        samples=0 if stream.frames == _FRAMES_UNKNOWN else stream.frames,
+        samples=stream.frames,
         missing_bytes=_missing_bytes(stream.extra_info),
     )
 
@@ -255,6 +255,11 @@ def open_audio(path: str | Path) -> Iterator[soundfile.SoundFile]:
     with stream:
         if stream.frames <= 0:
             raise FrameError(f"{place}: holds no samples, expected at least one")
+        if stream.frames == _FRAMES_UNKNOWN:
+            raise FrameError(
+                f"{place}: its header does not say how many samples it holds",
+                hint="write it again, for example: sox FILE NEW_FILE",
+            )
         yield stream
 
 
@@ -280,8 +285,6 @@ def read_mono(
             block = stream.read(size, dtype="float64", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise FrameError(f"{where}, sample {count}: {_reason(error)}") from error
-        if not len(block) and stream.frames == _FRAMES_UNKNOWN:
-            return
         if not len(block):
             raise FrameError(f"{where}: ends after {count} samples, expected {stream.frames}")
         check_numbers(block, where, count)

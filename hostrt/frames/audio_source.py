@@ -41,11 +41,8 @@ class AudioFileSource(FrameSource):
         except UsageError:
             self.close()
             raise
-        if self._facts.samples:
-            samples = resampled_length(
-                self._facts.samples, self._facts.sample_rate, self.sample_rate
-            )
-            self._know_length(-(-samples // self._spec.length))
+        samples = resampled_length(self._facts.samples, self._facts.sample_rate, self.sample_rate)
+        self._know_length(-(-samples // self._spec.length))
 
     @property
     def notes(self) -> tuple[str, ...]:

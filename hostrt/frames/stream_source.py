@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hostrt.errors import FrameError, UsageError
+from hostrt.errors import FrameError, HostrtError, UsageError
 from hostrt.frames.frames import Frames, VectorSpec, normalize_inputs
 
 if TYPE_CHECKING:
@@ -213,6 +213,8 @@ class FrameSource(ABC):
                     columns = next(self._columns, None)
                 if self._closing.is_set():
                     columns = None
+            except HostrtError:
+                raise  # one that has run out of time is an OSError too
             except OSError as error:
                 raise UsageError(f"{self.title}: cannot be read: {error.strerror}") from error
             finally:

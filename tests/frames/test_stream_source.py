@@ -253,19 +253,3 @@ def test_closing_twice_and_from_another_thread_ends_the_blocks(tmp_path: Path) -
     assert not closer.is_alive()
     assert list(blocks) == []
     assert list(source.blocks()) == []
-
-
-def test_a_flac_file_from_a_pipe_has_no_length_in_its_header(tmp_path: Path) -> None:
-    path, samples = tmp_path / "in.flac", np.arange(70_000).astype(np.int16)
-    soundfile.write(path, samples, 16000)
-    content = bytearray(path.read_bytes())
-    content[21] &= 0xF0
-    content[22:26] = bytes(4)
-    path.write_bytes(content)
-
-    with open_source(path, [X]) as source:
-        assert source.n_frames is None
-        rows = np.concatenate([frames["x"] for frames in source.blocks()])
-
-    assert rows[:, :4].ravel().tolist() == samples.tolist()
-    assert load_inputs(path, [X]).frames["x"].tolist() == rows.tolist()

@@ -217,3 +217,16 @@ def test_a_damaged_header_is_frames_or_one_error(data: st.DataObject) -> None:
             stream(path)
         except HostrtError as error:
             assert "\n" not in str(error)  # noqa: PT017  # some damage is none
+
+
+@pytest.mark.fault
+def test_a_flac_file_from_a_pipe_has_no_length_and_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "in.flac"
+    soundfile.write(path, np.zeros(7000), 16000)
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    for read in (open_source, load_inputs):
+        with pytest.raises(FrameError, match="does not say how many samples it holds"):
+            read(path, [X])
