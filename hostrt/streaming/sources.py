@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _FIRST_FRAMES = 16
 
-Streamable = FrameSource | str | Path | FrameInputs | Iterable[Mapping[str, ArrayLike]]
+Streamable = FrameSource | str | Path | FrameInputs | Iterable[Mapping[str, ArrayLike] | ArrayLike]
 """What can be streamed: a source, a file or address of one, arrays, or an iterator of frames."""
 
 

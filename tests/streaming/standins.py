@@ -93,7 +93,7 @@ class TimedFeed(Feed):
         saves_s: float = 0.0,
     ) -> None:
         self.gives_output_each_frame = True
-        self.overlaps = overlaps  # type: ignore[misc]  # a constant of the class elsewhere
+        self.overlaps = overlaps
         self.clock = clock
         self.usual = usual or Times()
         self.slow = slow or {}

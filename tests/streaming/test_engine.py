@@ -39,7 +39,8 @@ def stream(
     feed = TimedFeed(clock, usual, slow)
     arrivals = Arriving(clock, n_frames, {k: clock.now() + v for k, v in (ready_s or {}).items()})
     options = StreamOptions(PERIOD_S, on_late=on_late, queue=queue)
-    engine, records, frames = Engine(feed, arrivals, clock, options), Records(), []
+    engine, records = Engine(feed, arrivals, clock, options), Records()
+    frames: list[StreamFrame] = []
     engine.run(frames.append, records)
     return frames, engine, records
 

@@ -87,7 +87,7 @@ def test_injected_delays_give_a_known_number_of_misses_and_drops() -> None:
 
 def test_stop_ends_with_an_error_after_all_frames_were_given() -> None:
     running = stream(FRAMES, SlowRunner({5: 0.3}), 0.1, on_late="stop")
-    numbers = []
+    numbers: list[int] = []
     with running, pytest.raises(DeadlineMissed, match="frame 5 was"):
         numbers.extend(frame.number for frame in running)
     assert numbers == [0, 1, 2, 3, 4, 5]
@@ -153,12 +153,12 @@ def test_an_iterator_is_asked_for_a_frame_at_a_time() -> None:
 
 
 def test_an_iterator_that_gives_a_bad_frame_ends_the_stream_there() -> None:
-    def bad() -> Iterator[object]:
+    def bad() -> Iterator[ArrayLike | Mapping[str, ArrayLike]]:
         yield np.zeros(32, np.int16)
         yield np.zeros(32, np.int16)
         yield {"inptu": np.zeros(32, np.int16)}
 
-    numbers = []
+    numbers: list[int] = []
     running = stream(bad(), SlowRunner({}), 0.002)
     with running, pytest.raises(FrameError, match="frame 2 of the iterator"):
         numbers.extend(frame.number for frame in running)
