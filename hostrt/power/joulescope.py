@@ -71,7 +71,6 @@ class _Driver(Protocol):
     def finalize(self) -> None: ...
     def publish(self, topic: str, value: object) -> None: ...
     def subscribe(self, topic: str, flags: str, fn: Callable[[str, object], None]) -> None: ...
-    def unsubscribe(self, topic: str, fn: Callable[[str, object], None]) -> None: ...
 
 
 class JoulescopeMeter(SampledMeter):
@@ -102,7 +101,7 @@ class JoulescopeMeter(SampledMeter):
         self._driver = _open_driver()
         self.path = ""
         try:
-            self.path = _find(self._driver, serial_number)
+            self.path = self._find(serial_number)
             self._set_up()
         except BaseException:
             self._release()
@@ -111,6 +110,29 @@ class JoulescopeMeter(SampledMeter):
     def describe(self) -> str:
         """Say what measures."""
         return f"Joulescope {self.path} at {self._asked_hz} Hz"
+
+    def _find(self, serial_number: str) -> str:
+        """Give the path of the only instrument, or of the one with a serial number."""
+        try:
+            listed = self._driver.device_paths()
+        except _FAILURES as error:
+            raise BoardUnavailable(f"the Joulescope driver lists nothing: {error}") from error
+        # a path is BACKEND/MODEL/SERIAL; the driver lists other USB devices too
+        found = [path for path in listed if path.split("/")[1:2] in _MODELS]
+        wanted = serial_number.lower()
+        paths = [path for path in found if wanted in ("", path.split("/")[-1].lower())]
+        if len(paths) == 1:
+            return paths[0]
+        seen = ", ".join(found) or "none"
+        if not paths:
+            which = f"Joulescope {serial_number}" if serial_number else "Joulescope"
+            raise BoardNotFound(
+                f"no {which} is connected (found: {seen})",
+                hint="connect it; on Linux install the maker's udev rules",
+            )
+        raise BoardAmbiguous(
+            f"several Joulescopes are connected: {seen}", hint="name one: joulescope://SERIAL"
+        )
 
     def _set_up(self) -> None:
         try:
@@ -128,8 +150,8 @@ class JoulescopeMeter(SampledMeter):
 
     def _begin(self) -> None:
         self._heard_s = time.perf_counter()
-        self._driver.subscribe(f"{self.path}/s/p/!data", "pub", self._on_block)
-        self._driver.subscribe("@/!remove", "pub", self._on_remove)
+        self._subscribe(f"{self.path}/s/p/!data", self._on_block)
+        self._subscribe("@/!remove", self._on_remove)
         for signal in _SIGNALS:
             self._publish(f"s/{signal}/ctrl", 1)
         while not self._n:
@@ -194,6 +216,12 @@ class JoulescopeMeter(SampledMeter):
                 hint="unplug the instrument and plug it in again",
             ) from error
 
+    def _subscribe(self, topic: str, listener: Callable[[str, object], None]) -> None:
+        try:
+            self._driver.subscribe(topic, "pub", listener)
+        except _FAILURES as error:
+            raise LinkError(f"{self.describe()} does not tell {topic}: {error}") from error
+
     def _on_block(self, topic: str, value: object) -> None:
         """Take a message in the driver's thread; what is done with it is done in our own."""
         del topic
@@ -252,22 +280,3 @@ def _open_driver() -> _Driver:
     except _FAILURES as error:
         raise BoardUnavailable(f"the Joulescope driver does not start: {error}") from error
     return driver
-
-
-def _find(driver: _Driver, serial_number: str) -> str:
-    """Give the path of the only instrument, or of the one with a serial number."""
-    # a path is BACKEND/MODEL/SERIAL; the driver lists other USB devices too
-    found = [path for path in driver.device_paths() if path.split("/")[1:2] in _MODELS]
-    paths = [path for path in found if serial_number.lower() in ("", path.split("/")[-1].lower())]
-    if len(paths) == 1:
-        return paths[0]
-    seen = ", ".join(found) or "none"
-    if not paths:
-        which = f"Joulescope {serial_number}" if serial_number else "Joulescope"
-        raise BoardNotFound(
-            f"no {which} is connected (found: {seen})",
-            hint="connect it; on Linux install the maker's udev rules",
-        )
-    raise BoardAmbiguous(
-        f"several Joulescopes are connected: {seen}", hint="name one: joulescope://SERIAL"
-    )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hostrt.power.trace import PowerTrace
 
 _HISTORY_S = 4.0
-_SETTLING_S = 0.25
+_SETTLING_S = 2.0
 """How long a mark waits for its place: until then better arrivals may correct the clock."""
 
 

@@ -71,6 +71,8 @@ class StandIn:
 
     def __init__(self) -> None:
         self.bench = self.BENCH
+        if "driver" in self.bench.refuse:
+            raise RuntimeError("jsdrv_initialize failed: 2 NOT_ENOUGH_MEMORY")
         self.bench.driver = self
         self._listeners: dict[str, list[Listener]] = {}
         self._opened = ""
@@ -78,6 +80,8 @@ class StandIn:
         self._thread: threading.Thread | None = None
 
     def device_paths(self, timeout: float | None = None) -> list[str]:
+        if "list" in self.bench.refuse:
+            raise RuntimeError("jsdrv_query failed: 11 TIMED_OUT")
         return list(self.bench.paths)
 
     def open(
@@ -109,6 +113,8 @@ class StandIn:
 
     def subscribe(self, topic: str, flags: str, fn: Listener, timeout: float | None = None) -> None:
         assert flags == "pub"
+        if topic in self.bench.refuse:
+            raise RuntimeError("jsdrv_subscribe failed: 1 UNSPECIFIED")
         self._listeners.setdefault(topic, []).append(fn)
 
     def tell(self, topic: str, value: object) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostrt.power.fold import Fold
@@ -17,6 +17,7 @@ SAMPLES = st.lists(
 ).map(lambda values: np.array(values, np.float32))
 
 
+@settings(deadline=None)
 @given(SAMPLES, st.sampled_from([2, 4, 6, 16]), st.data())
 def test_nothing_is_lost_by_folding(
     samples: NDArray[np.float32], limit: int, data: st.DataObject

@@ -133,12 +133,14 @@ def test_an_instrument_that_is_unplugged_is_lost(bench: Bench) -> None:
 
 
 @pytest.mark.fault
-@pytest.mark.slow
-def test_an_instrument_that_is_silent_is_told(bench: Bench) -> None:
+def test_an_instrument_that_is_silent_is_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hostrt.power.joulescope._SILENCE_S", 0.1)
     bench.silent = True
     with (
         open_meter("joulescope://") as meter,
-        pytest.raises(LinkTimeout, match="no sample for 2 s"),
+        pytest.raises(LinkTimeout, match=r"no sample for 0\.1 s"),
     ):
         meter.start()
 
@@ -181,6 +183,8 @@ def test_a_message_that_is_no_message_is_told(bench: Bench) -> None:
     [
         ("open", BoardUnavailable, r"cannot be opened: .*IN_USE"),
         ("h/fs", LinkError, "did not take h/fs=100000"),
+        ("list", BoardUnavailable, r"lists nothing: .*TIMED_OUT"),
+        ("@/!remove", LinkError, "does not tell @/!remove"),
     ],
 )
 def test_what_the_driver_refuses_is_told(
@@ -188,10 +192,17 @@ def test_what_the_driver_refuses_is_told(
 ) -> None:
     bench.refuse = {refuse}
 
-    with pytest.raises(kind, match=said):
-        open_meter("joulescope://")
+    with pytest.raises(kind, match=said), open_meter("joulescope://") as meter:
+        meter.start()
 
     assert bench.log[-1] == "finalize"
+
+
+def test_a_driver_that_does_not_start_is_told(bench: Bench) -> None:
+    bench.refuse = {"driver"}
+
+    with pytest.raises(BoardUnavailable, match="does not start"):
+        open_meter("joulescope://")
 
 
 def test_which_instrument_is_meant_is_said(bench: Bench) -> None:

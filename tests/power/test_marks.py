@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostrt.power.marks import FrameEnergy
@@ -12,6 +12,7 @@ def energies(frames: FrameEnergy) -> list[float]:
     return list(map(float, frames.finish()[0]))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(0, 4), min_size=1, max_size=60),
     st.lists(st.floats(0, 70), min_size=1, max_size=8).map(sorted),

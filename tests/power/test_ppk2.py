@@ -31,17 +31,18 @@ if TYPE_CHECKING:
 
 pytest.importorskip("ppk2_api")
 
-FRAME = 2000
+FRAME = 5000
 VOLTS = 1.8
 
 
 def pulses(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Give 10 uA, and for a quarter of each frame 2 to 6 mA, depending on the frame.
+    """Give 10 uA, and for a fifth of each frame 2 to 6 mA, depending on the frame.
 
-    What lies on both sides of a mark is the same: a mark that is a millisecond late costs nothing.
+    What lies on both sides of a mark is the same: marks that are placed too early, for all samples
+    arrived late on a busy machine, cost next to nothing.
     """
     frame, inside = numbers // FRAME, numbers % FRAME
-    active = (inside >= FRAME // 4) & (inside < FRAME // 2)
+    active = (inside >= FRAME // 10) & (inside < FRAME // 10 * 3)
     return np.where(active, (2 + frame % 5) * 1e-3, 1e-5)
 
 
@@ -57,7 +58,7 @@ def steady(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
 def expected_j(n_frames: int) -> NDArray[np.float64]:
     """Give each frame's energy by the formula."""
     active_a = (2 + np.arange(n_frames) % 5) * 1e-3
-    return (active_a * FRAME / 4 + 1e-5 * FRAME * 3 / 4) * VOLTS / RATE_HZ
+    return (active_a * FRAME / 5 + 1e-5 * FRAME * 4 / 5) * VOLTS / RATE_HZ
 
 
 def wait_until(when_s: float) -> None:
@@ -72,6 +73,10 @@ def measure(emulator: Ppk2Emulator, n_frames: int) -> PowerTrace:
             when_s = emulator.started_s + number * FRAME / RATE_HZ
             wait_until(when_s)
             meter.mark(when_s)
+        # a busy machine may be behind
+        deadline = time.monotonic() + 20
+        while len(meter.measured().watts) < n_frames * FRAME and time.monotonic() < deadline:
+            time.sleep(0.005)
         return meter.stop()
 
 
@@ -92,12 +97,12 @@ def fail(emulator: Ppk2Emulator) -> PowerMeter:
 
 def test_energy_per_frame_is_that_of_the_current() -> None:
     with Ppk2Emulator(pulses) as emulator:
-        trace = measure(emulator, 15)
+        trace = measure(emulator, 8)
 
     # the first frame began before the first sample came
-    found, expected = trace.frame_energy_j()[1:15], expected_j(15)[1:]
+    found, expected = trace.frame_energy_j()[1:8], expected_j(8)[1:]
     assert found == pytest.approx(expected, rel=0.01)
-    assert trace.frame_seconds()[1:14] == pytest.approx(np.full(13, 0.02), abs=0.005)
+    assert trace.frame_seconds()[1:8] == pytest.approx(np.full(7, 0.05), abs=0.001)
     assert trace.lost_samples == 0
     assert not trace.simulated
     assert trace.rate_hz == RATE_HZ
@@ -105,11 +110,11 @@ def test_energy_per_frame_is_that_of_the_current() -> None:
 
 def test_samples_are_those_that_were_sent() -> None:
     with Ppk2Emulator(steps) as emulator:
-        trace = measure(emulator, 5)
+        trace = measure(emulator, 3)
 
     sent = seen(steps(np.arange(len(trace.watts)))) * VOLTS
     assert trace.watts == pytest.approx(sent, rel=1e-5)
-    assert trace.start_s == pytest.approx(emulator.started_s, abs=0.05)
+    assert trace.start_s == pytest.approx(emulator.started_s, abs=0.25)
 
 
 def test_ranges_change_within_a_frame() -> None:
@@ -117,7 +122,7 @@ def test_ranges_change_within_a_frame() -> None:
         return np.where(numbers % FRAME < FRAME // 2, 2e-5, 3e-2)
 
     with Ppk2Emulator(current) as emulator:
-        trace = measure(emulator, 5)
+        trace = measure(emulator, 3)
 
     # the package smooths a few samples behind each change of range
     wrong = np.abs(trace.watts / (current(np.arange(len(trace.watts))) * VOLTS) - 1) > 0.01
@@ -127,7 +132,7 @@ def test_ranges_change_within_a_frame() -> None:
 def test_lost_samples_leave_a_gap() -> None:
     faults = Faults(lose={3000: 10, 6200: 60}, cut={8000: 3})
     with Ppk2Emulator(steps, faults=faults) as emulator:
-        trace = measure(emulator, 5)
+        trace = measure(emulator, 3)
 
     assert trace.lost_samples == 72
     gaps = np.flatnonzero(np.isnan(trace.watts))
@@ -151,12 +156,12 @@ def test_a_meter_that_is_unplugged_is_lost_and_what_came_before_is_kept() -> Non
 
 
 @pytest.mark.fault
-@pytest.mark.slow
-def test_a_meter_that_falls_silent_is_told() -> None:
+def test_a_meter_that_falls_silent_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hostrt.power.ppk2._SILENCE_S", 0.5)
     with (
         Ppk2Emulator(steady, faults=Faults(silent_at=5000)) as emulator,
         fail(emulator) as meter,
-        pytest.raises(LinkTimeout, match="no sample for 2 s"),
+        pytest.raises(LinkTimeout, match=r"no sample for 0\.5 s"),
     ):
         meter.stop()
 

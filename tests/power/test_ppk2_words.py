@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostrt.errors import LinkCorrupt
@@ -31,6 +31,7 @@ def split(data: bytes, cuts: list[int]) -> tuple[bytes, int]:
 CUTS = st.lists(st.integers(0, 1200), max_size=8)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000), st.integers(14, 300), CUTS)
 def test_portions_do_not_matter(first: int, n: int, cuts: list[int]) -> None:
     data = stream(first, n)
@@ -38,6 +39,7 @@ def test_portions_do_not_matter(first: int, n: int, cuts: list[int]) -> None:
     assert split(data, cuts) == (data, 0)
 
 
+@settings(deadline=None)
 @given(st.integers(20, 150), st.integers(1, 63), CUTS)
 def test_lost_samples_are_counted(before: int, lost: int, cuts: list[int]) -> None:
     left, right = stream(0, before), stream(before + lost, 100)
@@ -45,6 +47,7 @@ def test_lost_samples_are_counted(before: int, lost: int, cuts: list[int]) -> No
     assert split(left + right, cuts) == (left + right, lost)
 
 
+@settings(deadline=None)
 @given(st.integers(20, 150), st.integers(1, 40), st.integers(1, 3), CUTS)
 def test_words_are_found_again_after_lost_bytes(
     before: int, lost: int, stray: int, cuts: list[int]
@@ -83,6 +86,7 @@ def test_a_word_put_together_from_two_is_not_given() -> None:
             check_genuine(found, n_lost, left, right)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32))
 def test_noise_is_refused(seed: int) -> None:
     noise = np.random.default_rng(seed).bytes(4000)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostrt.errors import StorageError, UsageError
@@ -46,6 +46,7 @@ def test_partial_samples_count_in_part() -> None:
     assert trace.energy_j(6.0, 7.0) == 0
 
 
+@settings(deadline=None)
 @given(WATTS, st.lists(st.floats(4.9, 9.5), min_size=3, max_size=3).map(sorted))
 def test_energy_adds_up(watts: NDArray[np.float32], times: list[float]) -> None:
     trace = trace_of(watts)
@@ -59,6 +60,7 @@ def test_energy_adds_up(watts: NDArray[np.float32], times: list[float]) -> None:
     assert trace.energy_j(0, 100) == pytest.approx(float(watts.sum(dtype=np.float64)) / 10)
 
 
+@settings(deadline=None)
 @given(WATTS, st.lists(st.floats(5, 6), min_size=1, max_size=6).map(sorted))
 def test_frames_are_what_lies_between_marks(watts: NDArray[np.float32], marks: list[float]) -> None:
     trace = trace_of(watts, marks)
@@ -97,6 +99,7 @@ def test_nothing_measured_has_no_mean() -> None:
     assert len(empty.decimated(10).mean_w) == 0
 
 
+@settings(deadline=None)
 @given(WATTS, st.integers(1, 50))
 def test_decimation_keeps_energy_and_peaks(watts: NDArray[np.float32], n: int) -> None:
     trace = trace_of(watts)
@@ -156,6 +159,7 @@ def test_a_folder_that_is_missing_is_said(tmp_path: Path) -> None:
         trace_of([1.0]).save(tmp_path / "missing" / "power.npz")
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_a_damaged_file_is_a_usage_error(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

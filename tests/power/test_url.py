@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostrt.errors import UsageError
@@ -44,6 +44,7 @@ def test_what_makes_no_sense_is_said(address: str, said: str, hint: str) -> None
     assert hint in caught.value.hint
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30) | st.builds("sim://{}".format, st.text(max_size=30)))
 def test_any_text_is_an_address_or_a_usage_error(text: str) -> None:
     try:
