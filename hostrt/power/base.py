@@ -78,7 +78,10 @@ class PowerMeter(ABC):
 
     @abstractmethod
     def measured(self) -> PowerTrace:
-        """Give what was measured so far; never fails, also after the meter has."""
+        """Give what was measured so far; never fails, also after the meter has.
+
+        Marks of the last seconds are missing while they may still be placed better.
+        """
 
     @abstractmethod
     def stop(self) -> PowerTrace:
