@@ -306,7 +306,9 @@ def test_memory_does_not_grow_with_what_was_written(tmp_path: Path, where: str) 
         return found
 
     peak(1)  # imports
-    assert peak(120) < 1.3 * peak(30)
+    small = peak(1)
+    # 600 kB and more are written
+    assert peak(300 if where == "out.csv" else 1000) < small + 250_000
 
 
 def test_standard_output_takes_samples() -> None:

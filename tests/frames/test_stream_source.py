@@ -238,7 +238,8 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path, kind: str) -> None
         return found
 
     peak(1)  # imports
-    assert peak(12_000) < 1.3 * peak(3000)
+    # 1.5 MB against 400 kB
+    assert peak(12_000) < peak(3000) + 300_000
 
 
 def test_closing_twice_and_from_another_thread_ends_the_blocks(tmp_path: Path) -> None:
