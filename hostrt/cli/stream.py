@@ -51,12 +51,18 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             for item in subject.notes:
                 note(f"note: {item}")
+        meter = None
+        if arguments.power_meter is not None:
+            from hostrt.power.base import open_meter
+
+            # first, because it may be what the board gets its power from
+            meter = stack.enter_context(open_meter(arguments.power_meter))
         board = None
         if arguments.runner == "hw":
             board = stack.enter_context(_board(arguments, subject, options))
         keeps = folder is not None or bool(arguments.report)
         session = stack.enter_context(Session(arguments, subject, source, options, keeps=keeps))
-        session.play(board)
+        session.play(board, meter)
         written = []
         if folder is not None:
             folder.store(session)

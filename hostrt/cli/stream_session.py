@@ -14,7 +14,6 @@ from hostrt.cli.stream_rows import KeptArrays, input_rows, output_rows
 from hostrt.cli.stream_view import StreamView
 from hostrt.errors import HostrtError
 from hostrt.frames.stream_sink import open_sink
-from hostrt.power.base import open_meter
 from hostrt.streaming.levels import LevelMeter
 from hostrt.streaming.stream import Stream
 
@@ -113,26 +112,30 @@ class Session:
             raise AssertionError("a session has rows once it was played")
         return self._rows
 
-    def play(self, board: Board | None) -> None:
+    def play(self, board: Board | None, meter: PowerMeter | None) -> None:
         """Stream to the end, to the first failure or until somebody stops it.
 
         Args:
             board: for the `hw` runner; its program is loaded now.
+            meter: a power meter to run along.
 
         Raises:
             HostrtError: it could not begin. What fails later is `failure`.
         """
         arguments = self.arguments
         with contextlib.ExitStack() as stack:
-            meter = None
-            if arguments.power_meter is not None:
-                meter = stack.enter_context(open_meter(arguments.power_meter))
             runner = make_runner(self.subject, arguments, arguments.runner, board)
             stack.enter_context(runner)
+            # the view before the stream: loading what draws it takes longer than a frame
+            view = stack.enter_context(
+                StreamView.open(
+                    f"{self.source.title} through {self.subject.name}",
+                    quiet=arguments.quiet or arguments.json,
+                    deadline_s=self.options.allowed_s,
+                )
+            )
             stream = stack.enter_context(Stream(self.source, runner, self.options, meter=meter))
             stack.enter_context(self._stopped_by_signals(stream.stop))
-            quiet = arguments.quiet or arguments.json
-            view = stack.enter_context(StreamView.open(self._headline(), quiet=quiet))
             try:
                 self._loop(stream, view, meter)
             except HostrtError as error:
@@ -219,9 +222,6 @@ class Session:
         self._result = stream.result(outputs)
         self._rows = stream.rows
         self.power = stream.power
-
-    def _headline(self) -> str:
-        return f"{self.source.title} through {self.subject.name}"
 
     @contextlib.contextmanager
     def _stopped_by_signals(self, stop: Callable[[], None]) -> Iterator[None]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hostrt.errors import UsageError
+from hostrt.errors import HostrtError, UsageError
 from hostrt.runner.result import RunResult
 from hostrt.streaming.clock import StreamClock
 from hostrt.streaming.engine import Engine
@@ -300,7 +300,12 @@ class Stream:
 
     def _stop_meter(self) -> None:
         if self._meter is not None:
-            self._trace = self._meter.stop()
+            try:
+                self._trace = self._meter.stop()
+            except HostrtError:
+                # the meter was lost; what it measured before is as good as ever
+                self._trace = self._meter.measured()
+                raise
 
     def _emit(self, item: StreamFrame | BaseException | None) -> None:
         while not self._abandoned:
