@@ -133,6 +133,7 @@ class FrameSource(ABC):
         self.is_live = False
         self.overflows = 0
         self._notes: list[str] = []
+        self._given = 0
         self._latched = _latched_values(title, self.specs, options.latched, set(streamed))
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -158,15 +159,15 @@ class FrameSource(ABC):
             FrameError: contents that do not fit the model, when that part is reached.
             UsageError: reading failed.
         """
-        number, left = 0, self.options.n_frames
-        while left is None or left > 0:
+        limit = self.options.n_frames
+        while limit is None or self._given < limit:
             columns = self._next()
             if columns is None:
                 return
-            frames = self._checked(columns, number)
-            frames = frames if left is None else frames.cut(0, min(frames.n_frames, left))
-            number += frames.n_frames
-            left = None if left is None else left - frames.n_frames
+            frames = self._checked(columns)
+            if limit is not None:
+                frames = frames.cut(0, min(frames.n_frames, limit - self._given))
+            self._given += frames.n_frames
             if frames.n_frames:
                 yield frames
         self.close()
@@ -223,11 +224,11 @@ class FrameSource(ABC):
                     self._release()
             return columns
 
-    def _checked(self, columns: Columns, number: int) -> Frames:
-        if not number:
+    def _checked(self, columns: Columns) -> Frames:
+        if not self._given:
             columns = {**self._latched, **columns}
         specs = [spec for spec in self.specs if spec.name in columns]
-        return normalize_inputs(columns, specs, first_frame=number)
+        return normalize_inputs(columns, specs, first_frame=self._given)
 
     def _release(self) -> None:
         self._columns = None

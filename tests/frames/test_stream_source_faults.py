@@ -230,3 +230,22 @@ def test_a_flac_file_from_a_pipe_has_no_length_and_is_refused(tmp_path: Path) ->
     for read in (open_source, load_inputs):
         with pytest.raises(FrameError, match="does not say how many samples it holds"):
             read(path, [X])
+
+
+def test_latched_values_in_an_archive_and_apart_are_one_too_many(tmp_path: Path) -> None:
+    np.savez(tmp_path / "in.npz", x=np.zeros((3, 4), int), p=np.array([1, 2]))
+    with pytest.raises(FrameError, match="input 'p' is in the file and given separately"):
+        open_source(tmp_path / "in.npz", [X, P], SourceOptions(latched={"p": [1]}))
+
+
+def test_an_archive_of_latched_values_alone_is_no_source(tmp_path: Path) -> None:
+    np.savez(tmp_path / "in.npz", p=np.array([1, 2]))
+    with pytest.raises(FrameError, match="holds no input that changes"):
+        open_source(tmp_path / "in.npz", [X, P])
+
+
+@pytest.mark.fault
+def test_a_damaged_archive_directory_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "in.npz").write_bytes(b"PK\3\4 and nothing more")
+    with pytest.raises(FrameError, match=r"not a usable \.npz file"):
+        open_source(tmp_path / "in.npz", [X])
