@@ -117,6 +117,7 @@ def test_latched_values_given_apart_come_with_the_first_block_only(tmp_path: Pat
     assert len(streamed["x"]) == 600
 
 
+@settings(deadline=None)
 @given(ends=st.lists(st.sampled_from(["\n", "\r\n", "\r"]), min_size=1, max_size=40))
 def test_lines_may_end_as_they_like(ends: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:

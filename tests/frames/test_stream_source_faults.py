@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostrt.errors import FrameError, HostrtError, UsageError
@@ -192,6 +192,7 @@ def test_a_truncated_wav_file_gives_what_it_holds_and_says_so(tmp_path: Path) ->
     assert "the file ends 1000 bytes before the length in its header" in notes
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=300), suffix=st.sampled_from(["npy", "npz", "csv", "wav", "raw"]))
 def test_any_bytes_are_frames_or_one_error(data: bytes, suffix: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -203,6 +204,7 @@ def test_any_bytes_are_frames_or_one_error(data: bytes, suffix: str) -> None:
             assert "\n" not in str(error)  # noqa: PT017  # most bytes are no error at all
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_a_damaged_header_is_frames_or_one_error(data: st.DataObject) -> None:
     buffer = io.BytesIO()

@@ -109,6 +109,7 @@ def test_each_encoding_is_scaled_exactly(encoding: str, data: bytes, expected: l
     assert size * len(expected) == len(data)
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=200), head=st.sampled_from([b"", b"RIFF\0\0\0\0WAVE", b"RIFF"]))
 def test_any_bytes_are_samples_or_one_error(data: bytes, head: bytes) -> None:
     decoder = PcmDecoder("pipe", PcmFormat("s16le", 16000, 1))
