@@ -31,10 +31,10 @@ class HwFeed(Feed):
     chip sees the same order as without overlap; only the answers share the link with the inputs.
     """
 
-    overlaps = True
-
     def __init__(self, runner: HwRunner) -> None:
         super().__init__(runner)
+        # elsewhere a frame may be several rounds, or none that has outputs
+        self.overlaps = self.gives_output_each_frame
         self._runner = runner
         self._tracker = SequenceTracker(runner.plan.iospec)
         self._is_ahead = False
@@ -59,7 +59,7 @@ class HwFeed(Feed):
         """See `Feed.step`."""
         self._runner.require_loaded()
         rounds = self._rounds(block, index)
-        if len(rounds) == 1 and rounds[0].due and (upcoming is not None or self._is_ahead):
+        if self.overlaps and (upcoming is not None or self._is_ahead):
             return self._overlapped(block, rounds[0], upcoming)
         outputs: dict[str, NDArray[np.signedinteger]] = {}
         device_s = math.nan
@@ -89,6 +89,12 @@ class HwFeed(Feed):
         self, block: Block, item: Round, upcoming: Callable[[], Upcoming | None] | None
     ) -> StepResult:
         board = self._runner.board
+        if not item.due:
+            # latched inputs alone; sent already if they were sent ahead
+            ahead_already, self._is_ahead = self._is_ahead, False
+            if not ahead_already:
+                board.frame(self._messages(block, item), ())
+            return StepResult({})
         # whoever was sent ahead is this frame: see `Feed.step`
         messages = () if self._is_ahead else self._messages(block, item)
         self._is_ahead = False
