@@ -38,6 +38,8 @@ def summary_tree(session: Session, written: list[str]) -> dict[str, object]:
         "simulated": result.simulated,
         "metrics": metrics.to_tree(per_frame=False),
         "power": None if session.power is None else session.power.to_tree(),
+        "overflows": session.source.overflows,
+        "underflows": session.underflows,
         "notes": list(result.notes),
         "written": written,
     }
@@ -76,6 +78,8 @@ def print_summary(session: Session, written: list[str]) -> None:
             f"energy: {1e6 * run.energy_j / run.n_frames:.3f} uJ per frame, power "
             f"{1e3 * (run.power_w or 0.0):.4g} mW{by}"
         )
+    if session.underflows:
+        say(f"the loudspeaker had nothing to play {session.underflows} times")
     for item in result.notes:
         say(f"note: {item}")
     for path in written:

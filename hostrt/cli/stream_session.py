@@ -112,6 +112,11 @@ class Session:
             raise AssertionError("a session has rows once it was played")
         return self._rows
 
+    @property
+    def underflows(self) -> int:
+        """How often a loudspeaker had nothing to play."""
+        return 0 if self._sink is None else self._sink.underflows
+
     def play(self, board: Board | None, meter: PowerMeter | None) -> None:
         """Stream to the end, to the first failure or until somebody stops it.
 

@@ -224,6 +224,8 @@ class Stream:
             simulation=self._feed.simulation(),
         )
         notes = [*self.source.notes, *self._notes]
+        if self.source.overflows:
+            notes.append(f"live input was lost {self.source.overflows} times before it was read")
         if self._was_stopped:
             notes.append(f"interrupted after {len(rows)} frames; everything up to then is complete")
         elif self._last is not None and self._last[0] is not None:
