@@ -29,6 +29,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "stream": ("hostrt.cli.stream", "play sound or frames through a model in real time"),
     "flash": ("hostrt.cli.flash", "put a program on a board, or on an SD card for it"),
     "budget": ("hostrt.cli.budget", "say how many frames per second a link to a board carries"),
+    "ab": ("hostrt.cli.ab", "say whether one run is faster than another, and how sure that is"),
     "inspect": ("hostrt.cli.inspect", "show what is in a program file, bundle or FQIR model"),
     "convert": ("hostrt.cli.convert", "convert a program file to another format"),
     "diff": ("hostrt.cli.diff", "say where two programs differ"),
