@@ -24,7 +24,7 @@ from bokeh.models import (
 from bokeh.models.axes import Axis
 from bokeh.plotting import figure
 
-from hostrt.report.page import Plot, name_text
+from hostrt.report.page import Plot, clean, name_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 HEIGHT = 280
 """CSS pixels."""
+
+MAX_CATEGORY = 32
+"""Characters of a name beside a bar."""
 
 N_COLOURS = 6
 """Colours of the page that lines and bars take one after the other."""
@@ -61,8 +64,7 @@ _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif"
 class Plots:
     """The plots of one page."""
 
-    document: Document = field(default_factory=Document)
-    _elements: dict[str, str] = field(default_factory=dict)
+    _drawn: dict[str, figure] = field(default_factory=dict)
 
     def add(
         self, title: str, text: str, drawn: figure, series: Sequence[tuple[str, int]] = ()
@@ -76,18 +78,23 @@ class Plots:
             series: (label, colour number) of what can be hidden; renderers carry the colour
                 number in their names.
         """
-        key = f"plot-{len(self._elements) + 1}"
-        self.document.add_root(drawn)
-        self._elements[drawn.id] = key
+        key = f"plot-{len(self._drawn) + 1}"
+        self._drawn[key] = drawn
         shown = tuple((name_text(label), colour) for label, colour in series)
         return Plot(key, drawn.id, title, text, int(drawn.height or HEIGHT), shown)
 
     def to_json(self) -> str:
         """Give all plots as JSON, "" when there are none."""
-        if not self._elements:
+        if not self._drawn:
             return ""
-        item = {"docid": "report", "roots": self._elements, "root_ids": list(self._elements)}
-        documents = serialize_json(self.document.to_json(deferred=False))
+        document = Document()
+        # or every plot that is added would be searched for models together with all before it
+        with document.models.freeze():
+            for drawn in self._drawn.values():
+                document.add_root(drawn)
+        roots = {drawn.id: key for key, drawn in self._drawn.items()}
+        item = {"docid": "report", "roots": roots, "root_ids": list(roots)}
+        documents = serialize_json(document.to_json(deferred=False))
         return f'{{"documents": {{"report": {documents}}}, "items": [{serialize_json(item)}]}}'
 
 
@@ -212,7 +219,7 @@ def fixed_range(low: float, high: float) -> Range1d:
 
 def category(name: str) -> str:
     """Give a name as text for an axis, in which nothing is taken for a formula."""
-    text = name_text(name)
+    text = clean(name, MAX_CATEGORY) or "(no name)"
     for opening in ("$$", "\\[", "\\("):
         text = text.replace(opening, f"{opening[0]} {opening[1]}")
     return text

@@ -53,7 +53,7 @@ FEW_FRAMES = 3
 """Frames up to which vectors are drawn over their elements."""
 
 
-_LEFT, _RIGHT = 66, 52
+_LEFT, _RIGHT = 88, 52
 """CSS pixels beside plots over time: room for the longest label, and for the colours' meaning."""
 
 

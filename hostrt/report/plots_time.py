@@ -10,7 +10,7 @@ from bokeh.models.annotations import Span
 
 from hostrt.analysis.metrics import LatencyMetrics
 from hostrt.report.plot_base import add_hover, add_line, colour, fixed_range, new_figure
-from hostrt.report.quantities import counted, scale_of, si, whole
+from hostrt.report.quantities import counted, number, scale_of, si, whole
 from hostrt.report.signals import pick, thin
 
 if TYPE_CHECKING:
@@ -79,13 +79,18 @@ def _timelines(metrics: RunMetrics) -> dict[str, NDArray[np.float64]]:
     """Give what was measured per frame in seconds, NaN where it was not."""
     found: dict[str, NDArray[np.float64]] = {}
     for clock, values in metrics.latencies_s.items():
-        found[clock.replace("_", " ")] = np.where(values >= 0, values, np.nan)
+        found[clock.replace("_", " ")] = _measured(values)
     if metrics.schedule is not None and len(metrics.schedule.late_s) == metrics.n_frames:
-        found["late start"] = np.maximum(metrics.schedule.late_s, 0)
+        found["late start"] = _measured(np.maximum(metrics.schedule.late_s, 0))
     return {name: values for name, values in found.items() if np.isfinite(values).any()}
 
 
-def _scaled(values: NDArray[np.float64], factor: float) -> NDArray[np.float32]:
+def _measured(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give NaN for what was not measured."""
+    return np.where(np.isfinite(values) & (values >= 0), values, np.nan)
+
+
+def _scaled(values: NDArray[np.floating], factor: float) -> NDArray[np.float32]:
     return (values / factor).astype(np.float32)
 
 
@@ -107,7 +112,7 @@ def _draw_losses(drawn: figure, metrics: RunMetrics, factor: float) -> list[str]
     clock = LatencyMetrics(metrics).deadline_clock
     heights = np.zeros(metrics.n_frames)
     if clock is not None:
-        heights = np.nan_to_num(np.maximum(metrics.latencies_s[clock], 0))
+        heights = np.nan_to_num(_measured(metrics.latencies_s[clock]))
     text = []
     for all_of_them, what, marker in (
         (missed, "missed their deadline", "triangle"),
@@ -175,39 +180,40 @@ def latency_histogram(plots: Plots, label: str, metrics: RunMetrics, warm_up: in
 def power_timeline(plots: Plots, label: str, trace: PowerTrace) -> Plot | None:
     """Draw what a meter measured over time, with the beginnings of frames; None without samples."""
     n = len(trace.watts)
-    if not n or not trace.rate_hz > 0:
+    if not np.isfinite(trace.watts).any():
         return None
-    edges = np.linspace(0, n, min(n, POWER_POINTS), endpoint=False).astype(np.intp)
-    counts = np.diff(np.append(edges, n))
-    watts = trace.watts.astype(np.float64)
-    low, high = np.minimum.reduceat(watts, edges), np.maximum.reduceat(watts, edges)
-    mean = np.add.reduceat(watts, edges) / counts
-    factor, unit = scale_of(float(np.nanmax(np.abs(high), initial=0.0)), "W")
-    seconds = edges / trace.rate_hz
-    drawn = new_figure("time (s)", f"power ({unit})", x_range=fixed_range(0, n / trace.rate_hz))
-    marks = _draw_frames(drawn, trace, n / trace.rate_hz)
+    found = trace.decimated(POWER_POINTS)
+    largest = float(np.nanmax(found.highest_w))
+    factor, unit = scale_of(largest, "W")
+    seconds = found.times_s[:-1] - trace.start_s
+    drawn = new_figure("time (s)", f"power ({unit})", x_range=fixed_range(0, trace.duration_s))
+    marks = _draw_frames(drawn, trace)
     band = drawn.varea(
-        x=seconds, y1=_scaled(low, factor), y2=_scaled(high, factor), fill_alpha=0.25
+        x=seconds,
+        y1=_scaled(found.lowest_w, factor),
+        y2=_scaled(found.highest_w, factor),
+        fill_alpha=0.25,
     )
     colour(band.glyph, fill_color="series-0")
-    line = add_line(drawn, seconds, _scaled(mean, factor), 0)
+    line = add_line(drawn, seconds, _scaled(found.mean_w, factor), 0)
     add_hover(drawn, [line], ("time (s)", "@x{0.0000}"), (f"mean power ({unit})", "@y{0.000}"))
     kind = "Simulated by" if trace.simulated else "Measured by"
     text = [
-        f"{kind} {trace.meter}: {whole(n)} samples, {whole(round(trace.rate_hz))} per second;",
-        f"mean {si(float(watts.mean()), 'W')}, largest {si(float(watts.max()), 'W')}.",
+        f"{kind} {trace.meter}: {counted(n * trace.folded, 'sample')},",
+        f"{number(trace.rate_hz * trace.folded)} per second; mean {si(trace.mean_w, 'W')},",
+        f"largest {si(largest, 'W')}.",
     ]
-    if len(edges) < n:
-        text.append(
-            "The band reaches from the smallest to the largest sample, the line is the mean."
-        )
+    if trace.lost_samples:
+        text.append(f"{counted(trace.lost_samples, 'sample')} never arrived.")
+    if len(seconds) < n * trace.folded:
+        text.append("The band reaches from the lowest to the highest sample, the line is the mean.")
     return plots.add(f"Power of {label} over time", " ".join([*text, *marks]), drawn)
 
 
-def _draw_frames(drawn: figure, trace: PowerTrace, end_s: float) -> list[str]:
+def _draw_frames(drawn: figure, trace: PowerTrace) -> list[str]:
     """Draw where frames began; of too many every n-th."""
     marks = trace.marks_s - trace.start_s
-    marks = marks[(marks >= 0) & (marks <= end_s)]
+    marks = marks[(marks >= 0) & (marks <= trace.duration_s)]
     if not len(marks):
         return []
     every = -(-len(marks) // FRAME_LINES)
@@ -221,7 +227,7 @@ def frame_power(plots: Plots, label: str, metrics: RunMetrics) -> Plot | None:
     """Draw the mean power of each frame; None where it is not known or always the same."""
     if metrics.frame_power_w is None:
         return None
-    watts = np.where(metrics.frame_power_w >= 0, metrics.frame_power_w, np.nan)
+    watts = _measured(metrics.frame_power_w)
     valid = watts[np.isfinite(watts)]
     if len(valid) < 2 or not valid.max() > valid.min():
         return None
