@@ -255,3 +255,13 @@ def test_long_runs_are_drawn_from_in_pieces_of_all_of_them(monkeypatch: pytest.M
     assert (found.n_a, found.n_drawn) == (50_000, 4096)
     assert found.verdict == "more"
     assert found.change == pytest.approx(0.2, abs=0.02)
+
+
+def test_a_statistic_that_is_mostly_zero_when_drawn_again_gets_no_number() -> None:
+    a = np.zeros(400)
+    a[100:120] = 1.0  # just enough, and all in a row
+
+    found = compare_series(a, a, Options("p95"))
+
+    assert found.verdict == "too few"
+    assert "is 0" in found.too_few

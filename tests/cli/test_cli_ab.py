@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from hostrt.analysis.bootstrap import STATISTICS
 from hostrt.analysis.measured import STREAM_ROWS, load_measured
+from hostrt.cli import ab
+from hostrt.runner.result import CLOCKS
 from hostrt.runner.store import METRICS
 from tests.analysis.run_folders import FRAMES, PERIOD_S, N, keep, keep_stream, stream_rows, times
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Command
+
+
+def test_the_choices_are_those_of_the_analysis() -> None:
+    assert (ab._STATISTICS, ab._CLOCKS) == (STATISTICS, CLOCKS)
 
 
 # -- verdicts --------------------------------------------------------------------------------------
