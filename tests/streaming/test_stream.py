@@ -6,6 +6,7 @@ from delays far longer than any hiccup.
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 import time
@@ -69,6 +70,25 @@ def test_frames_follow_the_clock_and_not_each_other() -> None:
     # 20 ms are lost at frame 20 and made good: the last frame is not 20 ms late
     assert frames[21].late_s > 0.01
     assert np.median([frame.late_s for frame in frames[40:]]) < 0.005
+
+
+@pytest.fixture
+def stressor() -> Iterator[None]:
+    """A process that keeps a core busy."""
+    with subprocess.Popen([sys.executable, "-c", "while True: sum(range(10_000))"]) as process:
+        yield
+        process.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("stressor")
+def test_misses_are_counted_exactly_beside_a_busy_process() -> None:
+    # every tenth frame takes one and a half periods: it misses, and the next one makes it again
+    delays = dict.fromkeys(range(5, 50, 10), 0.15)
+    with stream(FRAMES[:50], SlowRunner(delays), 0.1) as running:
+        frames = list(running)
+    assert [frame.number for frame in frames if frame.missed] == [5, 15, 25, 35, 45]
+    assert dict(running.status.causes) == {"host": 5}
 
 
 def test_injected_delays_give_a_known_number_of_misses_and_drops() -> None:
