@@ -81,6 +81,7 @@ def test_noise_alone_becomes_quiet() -> None:
     assert 20 * np.log10(quiet.std() / samples()[:lead].std()) < -12
 
 
+@pytest.mark.slow
 def test_all_runners_agree_and_are_far_faster_than_sound_comes() -> None:
     part = frames()[100:180]
     with Runner("fqir", MODEL) as fqir:

@@ -53,8 +53,9 @@ def test_both_packages_are_in_the_wheel_and_typed(names: set[str]) -> None:
 
 
 def test_the_whole_guide_is_in_the_wheel(names: set[str]) -> None:
-    pages = {f"hostrt/docs/{page.relative_to(DOCS).as_posix()}" for page in DOCS.rglob("*.md")}
-    assert pages | {"hostrt/docs/chime.wav"} <= names
+    files = [path for path in DOCS.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} >= {".md", ".wav", ".pt", ".png"}
+    assert {f"hostrt/docs/{path.relative_to(DOCS).as_posix()}" for path in files} <= names
 
 
 def test_udev_rules_are_in_the_wheel_as_they_are(wheel: Path) -> None:
