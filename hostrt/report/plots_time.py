@@ -98,12 +98,14 @@ def _draw_deadline(drawn: figure, metrics: RunMetrics, factor: float, largest: f
     period = metrics.input_period_s
     if not period:
         return []
+    # a stream may have had another deadline than this; its schedule says what was missed
+    name = "deadline, one input period" if metrics.schedule is None else "input period"
     if period > _FAR * largest:
-        return [f"The deadline, one input period of {si(period, 's')}, is far above."]
+        return [f"The {name} of {si(period, 's')} is far above."]
     line = Span(location=period / factor, dimension="width", line_dash="dashed", line_width=1.5)
     colour(line, line_color="mark")
     drawn.add_layout(line)
-    return [f"Dashed line: the deadline, one input period of {si(period, 's')}."]
+    return [f"Dashed line: the {name} of {si(period, 's')}."]
 
 
 def _draw_losses(drawn: figure, metrics: RunMetrics, factor: float) -> list[str]:

@@ -89,7 +89,7 @@ def _deadline_facts(run: RunMetrics, metrics: LatencyMetrics) -> list[tuple[str,
     if slack is not None and slack.size:
         clock = (metrics.deadline_clock or "").replace("_", " ")
         text = f"at least {_signed(float(slack.min()))}, mean {_signed(float(slack.mean()))}"
-        facts.append(("slack to the deadline", f"{text} (clock {clock})"))
+        facts.append(("slack to the input period", f"{text} (clock {clock})"))
     missed, dropped = losses(run)
     if run.schedule is not None or (slack is not None and slack.size):
         facts.append(("missed deadlines", _of(len(missed), run.n_frames)))

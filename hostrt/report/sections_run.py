@@ -96,7 +96,8 @@ def _runner_facts(report: Report, name: str, result: RunResult) -> list[tuple[st
     clock = result.metrics.clock
     if clock is not None and metrics.summaries[clock].count:
         text = si(metrics.summaries[clock].median, "s")
-        facts.append((f"median latency, {runner_text(report, name)}", text))
+        label = f"median latency ({clock.replace('_', ' ')}), {runner_text(report, name)}"
+        facts.append((label, text))
     schedule = result.metrics.schedule
     if schedule is not None:
         lost = len(schedule.missed) + len(schedule.dropped)
