@@ -21,7 +21,7 @@ from bokeh.models import (
     ZoomInTool,
     ZoomOutTool,
 )
-from bokeh.models.axes import Axis
+from bokeh.models.labeling import NoOverlap
 from bokeh.plotting import figure
 
 from hostrt.report.page import Plot, clean, name_text
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bokeh.models import Model, Range, Tool
+    from bokeh.models.axes import Axis
     from bokeh.models.renderers import DataRenderer
     from numpy.typing import NDArray
 
@@ -133,7 +134,7 @@ def new_figure(
     )
     drawn.toolbar.logo = None
     for axis in drawn.axis:
-        dress_axis(axis)
+        _dress_axis(axis)
     for grid in drawn.grid:
         colour(grid, grid_line_color="plot-grid")
     return drawn
@@ -153,8 +154,8 @@ def _tools() -> list[Tool]:
     ]
 
 
-def dress_axis(axis: Model) -> None:
-    """Give an axis or a colour bar the page's font and colours."""
+def _dress_axis(axis: Axis) -> None:
+    """Give an axis the page's font and colours, and no label that covers another."""
     axis.update(
         axis_label_text_font=_FONT,
         axis_label_text_font_style="normal",
@@ -162,6 +163,7 @@ def dress_axis(axis: Model) -> None:
         major_label_text_font=_FONT,
         major_label_text_font_size="12px",
         minor_tick_line_color=None,
+        major_label_policy=NoOverlap(min_distance=10),
     )
     colour(
         axis,
@@ -170,7 +172,7 @@ def dress_axis(axis: Model) -> None:
         axis_line_color="plot-line",
         major_tick_line_color="plot-line",
     )
-    if isinstance(axis, Axis) and isinstance(axis.formatter, BasicTickFormatter):
+    if isinstance(axis.formatter, BasicTickFormatter):
         axis.formatter.use_scientific = False
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from bokeh.models import BasicTicker, ColumnDataSource, LinearColorMapper
+from bokeh.models import BasicTicker, BasicTickFormatter, ColumnDataSource, LinearColorMapper
 from bokeh.models.annotations import ColorBar, Span
 from bokeh.models.glyphs import Image
 from bokeh.palettes import Viridis256
@@ -254,6 +254,7 @@ def _add_scale(drawn: figure, mapper: LinearColorMapper) -> None:
         width=10,
         padding=4,
         ticker=BasicTicker(desired_num_ticks=6),
+        formatter=BasicTickFormatter(use_scientific=False),
         background_fill_color=None,
     )
     scale.update(bar_line_color=None, major_tick_line_color=None)
