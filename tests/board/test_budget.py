@@ -24,6 +24,8 @@ from hostrt.transport.rules import USB_SLOTS_S, LinkRules, Packets
 from hostrt.transport.url import parse_url
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hostrt.board.traffic import Traffic
 
 FULL_S = USB_SLOTS_S["full"]
@@ -291,11 +293,12 @@ def test_boards_that_nothing_paces_are_not_limited(address: str) -> None:
         assert board.budget(Program.loopback(), 1e-3).verdict is Verdict.UNLIMITED
 
 
-def test_a_wide_window_counts_only_where_loading_widens_it() -> None:
+def test_a_wide_window_counts_only_where_loading_widens_it(tmp_path: Path) -> None:
     small = Program.loopback(length=128)
     zeros = np.zeros(1024, np.uint64)
     large = replace(small, banks=(*small.banks, BankImage(0, MemoryKind.DM, 1, zeros)))
-    with open_board("record+evk2+sim://spu001?window=4&usb_speed=high&to=trace") as board:
+    address = f"record+evk2+sim://spu001?window=4&usb_speed=high&to={tmp_path / 'trace'}"
+    with open_board(address) as board:
         before = [board.budget(program, 1.0).frame_s for program in (small, large)]
         board.load(large)
         after = board.budget(large, 1.0).frame_s
