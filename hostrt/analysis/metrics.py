@@ -72,15 +72,15 @@ class LatencyMetrics:
 
     @property
     def slack_s(self) -> NDArray[np.float64] | None:
-        """Input period minus latency per measured frame, in seconds; negative = missed.
+        """Deadline minus latency per measured frame, in seconds; negative = missed.
 
         None without an input period or a measured latency.
         """
-        clock = self.deadline_clock
-        if clock is None or self.run.input_period_s is None:
+        clock, deadline_s = self.deadline_clock, self.run.deadline_s
+        if clock is None or deadline_s is None:
             return None
         measured = valid_values(self.run.latencies_s[clock][self.warm_up :])
-        return self.run.input_period_s - measured
+        return deadline_s - measured
 
     def to_tree(self, *, per_frame: bool = True) -> dict[str, object]:
         """Give everything as plain values for YAML.
@@ -136,6 +136,7 @@ class LatencyMetrics:
             tree["deadline"] = {
                 "clock": self.deadline_clock,
                 "input_period_s": run.input_period_s,
+                "deadline_s": run.deadline_s,
                 "slack_s": {"min": float(slack.min()), "mean": float(slack.mean())},
                 "missed": int(np.count_nonzero(slack < 0)),
                 "frames": slack.size,

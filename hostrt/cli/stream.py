@@ -159,7 +159,8 @@ def _board(arguments: argparse.Namespace, subject: Subject, options: StreamOptio
     address, why = board_address(arguments), ""
     if address is None:
         address, why = choose_board()
-    if parse_url(address).scheme in _IN_THIS_PROCESS:
+    url = parse_url(address)
+    if url.scheme in _IN_THIS_PROCESS and "apart" not in url.wrappers:
         address = f"apart+{address}" if "://" in address else f"apart+{address}://"
     board, _ = open_for(program, address)
     if why:

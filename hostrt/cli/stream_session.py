@@ -88,6 +88,7 @@ class Session:
         self._rows: NDArray[np.void] | None = None
         self._in_specs = {spec.name: spec for spec in subject.input_specs}
         self._out_specs = {name: port.spec for name, port in subject.io.outputs.items()}
+        self._power_w: float | None = None
         self._in_level, self._out_level = LevelMeter(), LevelMeter()
         self._kept_in: KeptArrays | None = None
         self._kept_out: KeptArrays | None = None
@@ -210,8 +211,15 @@ class Session:
             input_rms=in_rms,
             output_peak=out_peak,
             output_rms=out_rms,
-            power_w=meter.read_recent() if meter is not None and not stream.ended else None,
+            power_w=self._power(meter) if not stream.ended else self._power_w,
         )
+
+    def _power(self, meter: PowerMeter | None) -> float | None:
+        """Give the last power that the meter told; it need not tell one as often as it is asked."""
+        told = meter.read_recent() if meter is not None else None
+        if told is not None:
+            self._power_w = told
+        return self._power_w
 
     def _sink_done(self) -> None:
         if self._sink is not None:

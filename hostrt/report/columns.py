@@ -40,17 +40,17 @@ INTEGER_COLUMNS: Final = frozenset({"missed", "dropped", "cycles"})
 def frame_columns(metrics: RunMetrics, trace: PowerTrace | None = None) -> dict[str, Floats]:
     """Give every column of FRAME_COLUMNS as (n_frames,) numbers, NaN where nothing was measured.
 
-    A frame's slack is the input period minus its latency by the clock that sees most of the way.
+    A frame's slack is the deadline minus its latency by the clock that sees most of the way.
     Without a schedule a frame was missed when its slack is negative. Power and energy come from a
     meter's trace if it has a mark for every frame, else from the run's own figures.
     """
-    n_frames, period_s = metrics.n_frames, metrics.input_period_s
+    n_frames, deadline_s = metrics.n_frames, metrics.deadline_s
     columns = {name: np.full(n_frames, np.nan) for name in FRAME_COLUMNS}
     for clock, values in metrics.latencies_s.items():
         columns[f"{clock}_s"] = _measured(values)
     judged_by = LatencyMetrics(metrics).deadline_clock
-    if judged_by and period_s is not None:
-        slack = columns["slack_s"] = period_s - columns[f"{judged_by}_s"]
+    if judged_by and deadline_s is not None:
+        slack = columns["slack_s"] = deadline_s - columns[f"{judged_by}_s"]
         columns["missed"] = np.where(np.isnan(slack), np.nan, slack < 0)
     if metrics.schedule is not None:
         columns["late_s"] = metrics.schedule.late_s

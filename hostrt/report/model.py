@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hostrt.power.trace import PowerTrace
     from hostrt.runner.result import RunResult
 
-Verdict = Literal["pass", "fail", "not compared", "interrupted"]
+Verdict = Literal["pass", "fail", "late", "not compared", "interrupted"]
 """What a report says in one word."""
 
 
@@ -97,4 +97,7 @@ class Report:
             return "fail"
         if self.interrupted:
             return "interrupted"
+        schedules = (result.metrics.schedule for result in self.results.values())
+        if not all(schedule is None or schedule.kept for schedule in schedules):
+            return "late"
         return "pass" if self.comparisons.pairs else "not compared"

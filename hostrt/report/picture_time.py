@@ -58,8 +58,8 @@ def latency_histogram(name: str, result: RunResult, warm_up: int, style: Style) 
     heights = (PANEL_INCHES,) * len(measured)
     figure, panels = new_figure(f"{label(name)}: latency{_said(result)}", heights)
     for panel, (clock, one) in zip(panels, measured.items(), strict=True):
-        period_s = result.metrics.input_period_s if clock == metrics.deadline_clock else None
-        _histogram(panel, one, period_s, style)
+        deadline_s = result.metrics.deadline_s if clock == metrics.deadline_clock else None
+        _histogram(panel, one, deadline_s, style)
         panel.set_title(_NAMES.get(clock, clock))
         panel.set_ylabel("frames")
     return figure
@@ -81,7 +81,7 @@ def latency_timeline(name: str, result: RunResult, style: Style) -> Figure | Non
     for clock, colour in zip(known, style.series, strict=False):
         _line(panels[0], values[clock] / factor, colour, _NAMES.get(clock, clock))
     panels[0].set_ylabel(f"latency ({unit})")
-    _limit(panels[0], list(values.values()), factor, result.metrics.input_period_s, style)
+    _limit(panels[0], list(values.values()), factor, result.metrics.deadline_s, style)
     for flag, marker in (("missed", "v"), ("dropped", "x")):
         frames = np.flatnonzero(columns[flag] == 1)
         text = f"{len(frames)} {flag}"
@@ -151,15 +151,15 @@ def _said(figures: RunResult | PowerTrace) -> str:
 
 
 def _limit(
-    panel: Axes, values: list[Floats], factor: float, period_s: float | None, style: Style
+    panel: Axes, values: list[Floats], factor: float, deadline_s: float | None, style: Style
 ) -> None:
     """Choose the axis of latencies, and draw the deadline unless it is far above all of them."""
     highest = max(float(np.nanmax(one)) for one in values)
-    if period_s is not None:
-        inside = period_s < _FAR * highest
-        highest = max(highest, period_s) if inside else highest
-        text = f"deadline {si(period_s, 's')}" + ("" if inside else " (above)")
-        at = period_s / factor if inside else np.nan
+    if deadline_s is not None:
+        inside = deadline_s < _FAR * highest
+        highest = max(highest, deadline_s) if inside else highest
+        text = f"deadline {si(deadline_s, 's')}" + ("" if inside else " (above)")
+        at = deadline_s / factor if inside else np.nan
         panel.axhline(at, color=style.alarm, ls="--", label=text)
     medians = [float(np.nanmedian(one)) for one in values]
     if min(medians) > 0 and max(medians) > _LOG_FROM * min(medians):
@@ -168,7 +168,7 @@ def _limit(
         panel.set_ylim(0, _HEADROOM * highest / factor or 1)
 
 
-def _histogram(panel: Axes, values: Floats, period_s: float | None, style: Style) -> None:
+def _histogram(panel: Axes, values: Floats, deadline_s: float | None, style: Style) -> None:
     factor, unit = scale_of(float(values.max()), "s")
     # an odd number, so that equal values stand in the middle of theirs
     n_bins = int(np.clip(2 * np.sqrt(len(values)), *_BINS)) | 1
@@ -181,11 +181,11 @@ def _histogram(panel: Axes, values: Floats, period_s: float | None, style: Style
     lines = {"median": float(np.median(values)), "p99": float(np.percentile(values, 99))}
     for (text, at), colour in zip(lines.items(), style.series[1:], strict=False):
         panel.axvline(at / factor, color=colour, label=f"{text} {si(at, 's')}")
-    if period_s is not None:
-        inside = period_s < _FAR * values.max()
-        text = f"deadline {si(period_s, 's')}" + ("" if inside else " (outside)")
+    if deadline_s is not None:
+        inside = deadline_s < _FAR * values.max()
+        text = f"deadline {si(deadline_s, 's')}" + ("" if inside else " (outside)")
         # a line far away would leave no room for the rest
-        at = period_s / factor if inside else np.nan
+        at = deadline_s / factor if inside else np.nan
         panel.axvline(at, color=style.alarm, ls="--", label=text)
     legend(panel)
 

@@ -67,8 +67,8 @@ def latency_timeline(plots: Plots, label: str, metrics: RunMetrics) -> Plot | No
     add_hover(drawn, rows, ("frame", "@x{0}"), (f"latency ({unit})", "@y{0.000}"))
     text = [f"{counted(metrics.n_frames, 'frame')}; the slowest took {si(largest, 's')}."]
     text += _draw_deadline(drawn, metrics, factor, largest)
-    if metrics.input_period_s and metrics.input_period_s <= _FAR * largest:
-        height.end = 1.08 * max(metrics.input_period_s, largest) / factor
+    if metrics.deadline_s and metrics.deadline_s <= _FAR * largest:
+        height.end = 1.08 * max(metrics.deadline_s, largest) / factor
     text += _draw_losses(drawn, metrics, factor)
     if any(len(values) > POINTS for values in lines.values()):
         text.append("Every stretch of frames is shown by its fastest and its slowest.")
@@ -95,17 +95,16 @@ def _scaled(values: NDArray[np.floating], factor: float) -> NDArray[np.float32]:
 
 
 def _draw_deadline(drawn: figure, metrics: RunMetrics, factor: float, largest: float) -> list[str]:
-    period = metrics.input_period_s
-    if not period:
+    deadline = metrics.deadline_s
+    if not deadline:
         return []
-    # a stream may have had another deadline than this; its schedule says what was missed
-    name = "deadline, one input period" if metrics.schedule is None else "input period"
-    if period > _FAR * largest:
-        return [f"The {name} of {si(period, 's')} is far above."]
-    line = Span(location=period / factor, dimension="width", line_dash="dashed", line_width=1.5)
+    name = "deadline, one input period" if deadline == metrics.input_period_s else "deadline"
+    if deadline > _FAR * largest:
+        return [f"The {name} of {si(deadline, 's')} is far above."]
+    line = Span(location=deadline / factor, dimension="width", line_dash="dashed", line_width=1.5)
     colour(line, line_color="mark")
     drawn.add_layout(line)
-    return [f"Dashed line: the {name} of {si(period, 's')}."]
+    return [f"Dashed line: the {name} of {si(deadline, 's')}."]
 
 
 def _draw_losses(drawn: figure, metrics: RunMetrics, factor: float) -> list[str]:

@@ -68,6 +68,8 @@ def _latency_table(metrics: LatencyMetrics) -> list[Block]:
 
 def _time_facts(run: RunMetrics, metrics: LatencyMetrics) -> tuple[tuple[str, str], ...]:
     facts = [("input period", si(run.input_period_s, "s") if run.input_period_s else "")]
+    if run.deadline_s != run.input_period_s and run.deadline_s is not None:
+        facts.append(("deadline", si(run.deadline_s, "s")))
     facts += _deadline_facts(run, metrics)
     if run.duration_s is not None:
         facts.append(("duration of the run", si(run.duration_s, "s")))
@@ -89,7 +91,7 @@ def _deadline_facts(run: RunMetrics, metrics: LatencyMetrics) -> list[tuple[str,
     if slack is not None and slack.size:
         clock = (metrics.deadline_clock or "").replace("_", " ")
         text = f"at least {_signed(float(slack.min()))}, mean {_signed(float(slack.mean()))}"
-        facts.append(("slack to the input period", f"{text} (clock {clock})"))
+        facts.append(("slack to the deadline", f"{text} (clock {clock})"))
     missed, dropped = losses(run)
     if run.schedule is not None or (slack is not None and slack.size):
         facts.append(("missed deadlines", _of(len(missed), run.n_frames)))

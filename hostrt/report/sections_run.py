@@ -21,6 +21,7 @@ _VERBATIM = frozenset({"file", "SHA-256", "command line", "program", "program SH
 _LOOKS: dict[Verdict, tuple[Mark, str]] = {
     "pass": ("good", "\N{CHECK MARK}"),
     "fail": ("bad", "\N{MULTIPLICATION X}"),
+    "late": ("warn", "\N{EXCLAMATION MARK}"),
     "interrupted": ("warn", "\N{EXCLAMATION MARK}"),
     "not compared": ("", "\N{EN DASH}"),
 }
@@ -73,7 +74,19 @@ def _summary(report: Report) -> str:
         text = "One runner ran; there is nothing to compare its outputs with."
     else:
         text = "Nothing was compared."
-    return text + (early if report.interrupted else "")
+    return text + _kept_time(report) + (early if report.interrupted else "")
+
+
+def _kept_time(report: Report) -> str:
+    """Say in a sentence how streams kept their deadlines; "" without any."""
+    schedules = [one.metrics.schedule for one in report.results.values() if one.metrics.schedule]
+    if not schedules:
+        return ""
+    missed = sum(len(schedule.missed) for schedule in schedules)
+    dropped = sum(len(schedule.dropped) for schedule in schedules)
+    if not missed and not dropped:
+        return " Every frame came in time."
+    return f" {counted(missed, 'frame')} came too late, {whole(dropped)} were dropped."
 
 
 def _first_facts(report: Report) -> list[tuple[str, str]]:

@@ -35,12 +35,20 @@ class Schedule:
             period after they were due.
         causes: where time was lost -> how many missed or dropped frames ("source", "host",
             "wire", "device").
+        deadline_s: seconds from when a frame is due until its outputs are late; None: one input
+            period.
     """
 
     late_s: NDArray[np.float64]
     dropped: NDArray[np.int64]
     missed: NDArray[np.int64]
     causes: Mapping[str, int]
+    deadline_s: float | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Whether every frame came in time."""
+        return not len(self.missed) and not len(self.dropped)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +95,13 @@ class RunMetrics:
             if clock in self.latencies_s and _mean(self.latencies_s[clock]) is not None:
                 return clock
         return None
+
+    @property
+    def deadline_s(self) -> float | None:
+        """Latency beyond which a frame is late: a stream's own, else one input period."""
+        if self.schedule is not None and self.schedule.deadline_s is not None:
+            return self.schedule.deadline_s
+        return self.input_period_s
 
     @property
     def latency_s(self) -> float | None:

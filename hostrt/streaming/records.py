@@ -91,7 +91,7 @@ def metrics_of(
     rows: NDArray[np.void],
     period_s: float,
     *,
-    is_paced: bool,
+    deadline_s: float | None,
     duration_s: float,
     pll_vco_hz: float | None = None,
     frame_energy_j: NDArray[np.float64] | None = None,
@@ -102,7 +102,8 @@ def metrics_of(
     Args:
         rows: from `Records.rows`.
         period_s: seconds between frames.
-        is_paced: whether frames were held to the period; only then is there a schedule.
+        deadline_s: seconds from when a frame is due until it is late, None when frames were not
+            held to the period: then there is no schedule.
         duration_s: time that the whole stream took.
         pll_vco_hz: frequency of the PLL's oscillator, if there is one.
         frame_energy_j: (n,) energies from a meter, else those in the rows are taken.
@@ -121,15 +122,16 @@ def metrics_of(
         pll_vco_hz=pll_vco_hz,
         duration_s=duration_s,
         simulation=simulation or {},
-        schedule=_schedule(rows) if is_paced else None,
+        schedule=None if deadline_s is None else _schedule(rows, deadline_s),
     )
 
 
-def _schedule(rows: NDArray[np.void]) -> Schedule:
+def _schedule(rows: NDArray[np.void], deadline_s: float) -> Schedule:
     causes = np.bincount(rows["cause"], minlength=len(CAUSES) + 1)[1:]
     return Schedule(
         late_s=np.array(rows["late_s"], np.float64),
         dropped=np.flatnonzero(rows["dropped"]),
         missed=np.flatnonzero(rows["missed"]),
         causes={name: int(count) for name, count in zip(CAUSES, causes, strict=True)},
+        deadline_s=deadline_s,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import gc
 import math
 import queue
 import sys
@@ -101,6 +102,7 @@ class Stream:
         self._trace: PowerTrace | None = None
         self._began_s = time.perf_counter()
         self._took_s = 0.0
+        _settle()
         self._switch_s = sys.getswitchinterval()
         sys.setswitchinterval(min(_SWITCH_S, self._switch_s))
         self._thread = threading.Thread(target=self._work, name="hostrt-stream", daemon=True)
@@ -218,7 +220,7 @@ class Stream:
         metrics = metrics_of(
             rows,
             self.options.period_s,
-            is_paced=self.options.realtime,
+            deadline_s=self.options.allowed_s if self.options.realtime else None,
             duration_s=self._took_s,
             frame_energy_j=energy,
             simulation=self._feed.simulation(),
@@ -272,6 +274,7 @@ class Stream:
         self._notes = self.runner.notes
         if self._owns_runner:
             self.runner.finish()
+        gc.unfreeze()
         sys.setswitchinterval(self._switch_s)
 
     def __enter__(self) -> Stream:
@@ -320,3 +323,14 @@ class Stream:
     def _total(self) -> int | None:
         known = [n for n in (self.source.n_frames, self.options.n_frames) if n is not None]
         return min(known, default=None)
+
+
+def _settle() -> None:
+    """Do now what would otherwise hold up the first frames.
+
+    A collection of everything that was loaded takes several frames; what is frozen is not looked
+    at again. Percentiles load a part of numpy when they are first asked for.
+    """
+    gc.collect()
+    gc.freeze()
+    np.percentile(np.zeros(1), 99)

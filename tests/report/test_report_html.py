@@ -130,8 +130,20 @@ def test_the_head_says_the_verdict_in_words(full: Page) -> None:
     assert "partly simulated" in badge
     assert "frame 15, element 17" in badge
     equal = page_of(full_report(8, different=False))
-    assert equal.text("title").startswith("pass:")
+    assert equal.text("title").startswith("late:")
     assert "All runners give the same outputs in 8 frames." in equal.text("header")
+    assert "came too late" in equal.text("header")
+
+
+def test_runs_without_a_clock_are_never_late() -> None:
+    report = full_report(8, different=False)
+    results = {
+        name: replace(result, metrics=replace(result.metrics, schedule=None))
+        for name, result in report.results.items()
+    }
+    page = page_of(replace(report, results=results))
+    assert page.text("title").startswith("pass:")
+    assert "too late" not in page.text("header")
 
 
 def test_what_ran_on_what_is_there(full: Page) -> None:

@@ -50,7 +50,7 @@ def numbers(frames: list[StreamFrame], what: str) -> list[int]:
 
 
 def schedule_of(records: Records) -> Schedule:
-    found = metrics_of(records.rows(), PERIOD_S, is_paced=True, duration_s=1.0).schedule
+    found = metrics_of(records.rows(), PERIOD_S, deadline_s=PERIOD_S, duration_s=1.0).schedule
     assert found is not None
     return found
 
