@@ -52,7 +52,9 @@ def codes() -> dict[str, type[HostrtError]]:
     waiting: list[type[HostrtError]] = [HostrtError]
     while waiting:
         kind = waiting.pop()
-        found[kind.code] = kind
+        if "code" in vars(kind):
+            # a kind of its own, and not one that somebody derived from it
+            found[kind.code] = kind
         waiting += kind.__subclasses__()
     return found
 

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("hostrt.cli.run", "run frames or audio through a model on one or more runners"),
     "stream": ("hostrt.cli.stream", "play sound or frames through a model in real time"),
+    "compare": ("hostrt.cli.compare", "say whether runs, arrays, sounds or recordings agree"),
+    "ab": ("hostrt.cli.ab", "say whether one run is faster than another"),
+    "reproduce": ("hostrt.cli.reproduce", "run a recorded result again: is it the same"),
     "flash": ("hostrt.cli.flash", "put a program on a board, or on an SD card for it"),
     "budget": ("hostrt.cli.budget", "say how many frames per second a link to a board carries"),
-    "ab": ("hostrt.cli.ab", "say whether one run is faster than another, and how sure that is"),
     "inspect": ("hostrt.cli.inspect", "show what is in a program file, bundle or FQIR model"),
     "convert": ("hostrt.cli.convert", "convert a program file to another format"),
     "diff": ("hostrt.cli.diff", "say where two programs differ"),
-    "compare": ("hostrt.cli.compare", "say whether runs, arrays, sounds or recordings agree"),
-    "reproduce": ("hostrt.cli.reproduce", "run a recorded result again: is it the same"),
     "export": ("hostrt.cli.export", "write the program files of a model"),
     "compile": ("hostrt.cli.compile", "compile an FQIR model for simulated boards"),
     "disasm": ("hostrt.cli.disasm", "show a program of the open instruction set as assembly"),
@@ -103,6 +103,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace | int:
         prog="hostrt",
         description="Host runtime for small AI accelerators.",
         epilog="Every verb has --help. `hostrt explain` lists topics that can be read offline.",
+        formatter_class=_VerbFormatter,
     )
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
@@ -126,6 +127,15 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace | int:
         parser.print_help()
         return 2
     return arguments
+
+
+class _VerbFormatter(argparse.HelpFormatter):
+    """Keeps every verb and its line together: argparse does not count how far verbs stand in."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        if action.choices is not None:
+            self._action_max_length += self._indent_increment
 
 
 class _Parser(argparse.ArgumentParser):
