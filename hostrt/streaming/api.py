@@ -24,6 +24,7 @@ def stream(
     realtime: bool = True,
     queue: int = 2,
     deadline_s: float | None = None,
+    overlap: bool = True,
     n_frames: int | None = None,
     sample_rate: int | None = None,
     meter: PowerMeter | None = None,
@@ -46,6 +47,7 @@ def stream(
         realtime: hold frames to the period; otherwise they follow each other at once.
         queue: frames that may wait before "drop" gives one up.
         deadline_s: seconds from when a frame is due until it is late; None: one period.
+        overlap: send a frame that has come while the outputs of the one before are fetched.
         n_frames: end after so many frames.
         sample_rate: rate that the model expects of audio in Hz; None: as many samples per second
             as frames of the model's length and this period make.
@@ -64,6 +66,7 @@ def stream(
         on_late=on_late,
         queue=queue,
         deadline_s=deadline_s,
+        overlap=overlap,
         n_frames=n_frames,
     )
     if not runner.started and not isinstance(source, str):

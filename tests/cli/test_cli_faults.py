@@ -18,7 +18,7 @@ from hostrt.sim.serving import ServeOptions, evk2_server, zcu104_server
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.slow]
 
 KINDS = ("lose", "double", "late", "corrupt", "split", "silence", "reset", "unplug")
 LINK, BOARD = 5, 6

@@ -20,6 +20,8 @@ from tests.cli.conftest import DATA, echo
 if TYPE_CHECKING:
     from firmware_protocol.words import Words
 
+pytestmark = pytest.mark.slow
+
 MODEL = DATA / "fqir" / "gru2" / "model.pt"
 GRU = Path("out/model_spu001_noenc")
 LOOPBACK = Path("out/loopback_spu001_noenc")

@@ -20,6 +20,8 @@ from tests.docs.pages import Block, blocks, is_as_expected, is_plain, pages
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.slow
+
 PAGES = [page for page in pages() if blocks(page)]
 _LOCAL = re.compile(r"127\.0\.0\.1:(\d{4,5})")
 _SECONDS = 60

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from hostrt.power.base import PowerMeter
     from hostrt.power.trace import PowerTrace
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("ppk2_api")
 
 FRAME = 5000

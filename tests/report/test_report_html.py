@@ -20,6 +20,8 @@ from tests.report.reports import full_report, result, speech, streamed, trace
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("bokeh")
 
 _VOID = {"meta", "link", "br", "img", "hr", "input"}

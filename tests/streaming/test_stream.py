@@ -201,7 +201,8 @@ def test_a_link_that_fails_ends_the_stream_with_its_frame() -> None:
 
 
 def test_results_carry_the_measurements_of_every_frame() -> None:
-    with stream(FRAMES[:50], Runner("hw", board="sim"), 0.004) as running:
+    # a frame that overlaps with the one before shares its time
+    with stream(FRAMES[:50], Runner("hw", board="sim"), 0.004, overlap=False) as running:
         count = sum(1 for _ in running)
         result = running.result()
     assert count == 50

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from hostrt.chip.step import Step
     from hostrt.transport.base import Transport
 
+pytestmark = pytest.mark.slow
+
 CHIP = get_chip("spu001")
 BASE = CHIP.map.region(0, MemoryKind.DM, 0).base
 PROGRAM = Path(__file__).parents[1] / "data" / "spu" / "programs" / "p001_a" / "p001_a.femto"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from hostrt.chip.step import Step
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.slow]
 
 ADDRESS = "apart+fakezynq"
 WAITS = "apart+evk2+sim://spu001"
