@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.c.cases import Case, Result
     from tests.c.driver import Driver
 
+pytestmark = pytest.mark.slow
+
 N_CASES = int(os.environ.get("HOSTRT_C_CASES", "200"))
 PARTNERS = {"oracle": ask_oracle, "machine": ask_machine}
 """The implementations in Python."""

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+pytestmark = pytest.mark.slow
+
 LIGHT = STYLES["light"]
 NAMES = st.text(st.characters(exclude_categories=()), max_size=60)
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from hostrt.runner.base import BaseRunner
 
+pytestmark = pytest.mark.slow
+
 MODELS = Path(__file__).parents[1] / "data" / "fqir"
 NAMES = sorted({path.parent.name for path in MODELS.glob("*/model.pt")} - {"opzoo"})
 """opzoo has an input of 24 bits, which no message can carry."""

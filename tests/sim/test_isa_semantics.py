@@ -11,6 +11,8 @@ from firmware_protocol.open_isa_ops import VECTOR_OPS, Op
 from tests.sim.isa_compare import DM, TM, Content, Pair
 from tests.sim.isa_strategies import PURE_OPS, contents, instructions, memories
 
+pytestmark = pytest.mark.slow
+
 HALT = encode(Op.HALT)
 EACH = settings(max_examples=25, deadline=None)
 

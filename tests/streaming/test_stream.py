@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+pytestmark = pytest.mark.slow
+
 FRAMES = (np.arange(32 * 400) % 30011).astype(np.int16).reshape(400, 32)
 PERIOD_S = 0.002
 

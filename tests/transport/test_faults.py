@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hostrt.chip.step import Step
     from hostrt.transport.base import Transport
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.slow]
 
 WORDS = np.arange(1, 1601, dtype=np.uint32) * 3
 LOAD = Write(Space.APB, 0x10_0000, WORDS, idempotent=True)
