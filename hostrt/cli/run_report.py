@@ -8,6 +8,8 @@ from hostrt.analysis.metrics import LatencyMetrics
 from hostrt.cli.output import print_table, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hostrt.analysis.compare import Comparisons
     from hostrt.cli.subject import Subject
     from hostrt.runner.result import RunResult
@@ -39,15 +41,25 @@ def print_report(
         say(f"\n{comparisons.describe()}")
 
 
-def _print_latencies(result: RunResult, warm_up: int) -> None:
-    metrics = LatencyMetrics(result.metrics, warm_up)
+def print_latency_table(metrics: LatencyMetrics, columns: Sequence[str] = _COLUMNS) -> None:
+    """Print statistics of every clock that measured frames.
+
+    Args:
+        metrics: of one run.
+        columns: names of statistics, see `Summary`.
+    """
     rows = [
-        [clock, *(f"{1e3 * getattr(summary, column):.3f}" for column in _COLUMNS), summary.count]
+        [clock, *(f"{1e3 * getattr(summary, column):.3f}" for column in columns), summary.count]
         for clock, summary in metrics.summaries.items()
         if summary.count
     ]
     if rows:
-        print_table(["latency (ms)", *_COLUMNS, "frames"], rows)
+        print_table(["latency (ms)", *columns, "frames"], rows)
+
+
+def _print_latencies(result: RunResult, warm_up: int) -> None:
+    metrics = LatencyMetrics(result.metrics, warm_up)
+    print_latency_table(metrics)
     if metrics.host_per_frame_s is not None:
         say(f"  host time per frame: {1e6 * metrics.host_per_frame_s:.1f} us (mean of the run)")
     if result.metrics.simulation:

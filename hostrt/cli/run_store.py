@@ -16,6 +16,7 @@ from hostrt.runner.recipe import Recipe, StoredFile
 from hostrt.runner.store import INPUTS, OutputFolder
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Mapping
 
     from hostrt.analysis.compare import Comparison
@@ -127,28 +128,51 @@ def recipe_of(work: Work, folder: RunFolder, results: Mapping[str, RunResult]) -
         folder: where it is kept.
         results: runner -> what it gave.
     """
-    arguments, program = work.arguments, work.subject.program
-    encryption = None if program is None else program.encryption
     boards = [result.provenance.board for result in results.values() if result.provenance.board]
+    recipe = make_recipe(
+        work.subject, folder.files, work.arguments, tuple(results), work.inputs.period_s
+    )
+    return replace(
+        recipe,
+        board=boards[0] if boards else work.board or "",
+        tolerance=work.arguments.tolerance,
+        origin=_origin(work),
+    )
+
+
+def make_recipe(
+    subject: Subject,
+    files: SubjectFiles,
+    arguments: argparse.Namespace,
+    runners: tuple[str, ...],
+    period_s: float,
+) -> Recipe:
+    """Say how results were made as far as `run` and `stream` do it in the same way.
+
+    Args:
+        subject: what was run.
+        files: where it is kept.
+        arguments: of the verb.
+        runners: who ran it.
+        period_s: seconds from one frame to the next.
+    """
+    encryption = None if subject.program is None else subject.program.encryption
     return Recipe(
-        runners=tuple(results),
+        runners=runners,
         inputs=INPUTS,
-        period_s=work.inputs.period_s,
+        period_s=period_s,
         timeout_s=arguments.timeout,
-        program=folder.files.program,
-        model=folder.files.model,
-        iospec=folder.files.iospec,
-        chip=work.subject.chip,
+        program=files.program,
+        model=files.model,
+        iospec=files.iospec,
+        chip=subject.chip,
         key_index=None if encryption is None else encryption.key_index,
         salt=None if encryption is None else encryption.salt,
-        board=boards[0] if boards else work.board or "",
         verify=arguments.verify,
         force=arguments.force,
         engine=arguments.engine or "auto",
         compiler=arguments.compiler,
-        tolerance=arguments.tolerance,
         warm_up=arguments.warm_up,
-        origin=_origin(work),
     )
 
 

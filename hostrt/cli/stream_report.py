@@ -6,7 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from hostrt.analysis.metrics import LatencyMetrics
-from hostrt.cli.output import print_table, say
+from hostrt.cli.output import say
+from hostrt.cli.run_report import print_latency_table
 
 if TYPE_CHECKING:
     from hostrt.cli.stream_session import Session
@@ -54,13 +55,7 @@ def print_summary(session: Session, written: list[str]) -> None:
     say(f"{session.source.title}: {run.n_frames} frames through {session.subject.name}")
     say(f"{result.provenance.runner} on {where}{kind}")
     metrics = LatencyMetrics(run, session.arguments.warm_up)
-    rows = [
-        [clock, *(f"{1e3 * getattr(summary, column):.3f}" for column in _COLUMNS), summary.count]
-        for clock, summary in metrics.summaries.items()
-        if summary.count
-    ]
-    if rows:
-        print_table(["latency (ms)", *_COLUMNS, "frames"], rows)
+    print_latency_table(metrics, _COLUMNS)
     if run.schedule is not None:
         schedule = run.schedule
         say(

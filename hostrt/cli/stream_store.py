@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hostrt.analysis.metrics import LatencyMetrics
-from hostrt.cli.run_store import export_subject, subject_folder
-from hostrt.runner.recipe import Recipe
-from hostrt.runner.store import INPUTS, OutputFolder
+from hostrt.cli.run_store import export_subject, make_recipe, subject_folder
+from hostrt.runner.store import OutputFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hostrt.cli.stream_session import Session
     from hostrt.cli.subject import Subject
+    from hostrt.runner.recipe import Recipe
 
 FRAMES = "frames.npy"
 """One row per frame: `hostrt.streaming.records.ROW`."""
@@ -90,24 +91,16 @@ class StreamFolder:
 
     def _recipe(self, session: Session) -> Recipe:
         """Say how the outputs are made again, without the clock."""
-        arguments, program = session.arguments, session.subject.program
-        encryption = None if program is None else program.encryption
-        return Recipe(
-            runners=(arguments.runner,),
-            inputs=INPUTS,
-            period_s=session.options.period_s,
-            timeout_s=arguments.timeout,
-            program=self._files.program,
-            model=self._files.model,
-            iospec=self._files.iospec,
-            chip=session.subject.chip,
-            key_index=None if encryption is None else encryption.key_index,
-            salt=None if encryption is None else encryption.salt,
+        arguments = session.arguments
+        recipe = make_recipe(
+            session.subject,
+            self._files,
+            arguments,
+            (arguments.runner,),
+            session.options.period_s,
+        )
+        return replace(
+            recipe,
             board=session.result.provenance.board,
-            verify=arguments.verify,
-            force=arguments.force,
-            engine=arguments.engine or "auto",
-            compiler=arguments.compiler,
-            warm_up=arguments.warm_up,
             origin={"file": str(arguments.source)},
         )
