@@ -50,6 +50,7 @@ class Session:
         interrupted: it ended before its source did; what was kept is complete up to then.
         signal_number: the signal that ended it, 0 for none.
         failure: what ended it, None when nothing failed.
+        out_specs: the model's outputs, by name.
         inputs: name -> (T, L) of what went in, when that was kept.
         power: what a meter measured.
     """
@@ -87,7 +88,7 @@ class Session:
         self._result: RunResult | None = None
         self._rows: NDArray[np.void] | None = None
         self._in_specs = {spec.name: spec for spec in subject.input_specs}
-        self._out_specs = {name: port.spec for name, port in subject.io.outputs.items()}
+        self.out_specs = {name: port.spec for name, port in subject.io.outputs.items()}
         self._power_w: float | None = None
         self._in_level, self._out_level = LevelMeter(), LevelMeter()
         self._kept_in: KeptArrays | None = None
@@ -96,7 +97,7 @@ class Session:
             self._sink = self._open_sink(stack)
             if keeps:
                 self._kept_in = stack.enter_context(KeptArrays(self._in_specs))
-                self._kept_out = stack.enter_context(KeptArrays(self._out_specs))
+                self._kept_out = stack.enter_context(KeptArrays(self.out_specs))
             self._held = stack.pop_all()
 
     @property
@@ -171,7 +172,7 @@ class Session:
             return None
         sink = open_sink(
             arguments.output,
-            self._out_specs,
+            self.out_specs,
             self.source.sample_rate,
             output=arguments.output_name,
         )
@@ -193,7 +194,7 @@ class Session:
 
     def _keep(self, frames: list[StreamFrame], *, fills_gaps: bool) -> None:
         inputs = input_rows(frames, self.source.specs)
-        outputs = output_rows(frames, self._out_specs, fills_gaps=fills_gaps)
+        outputs = output_rows(frames, self.out_specs, fills_gaps=fills_gaps)
         if self._sink is not None:
             self._sink.write(outputs)
         if self._kept_in is not None and self._kept_out is not None:

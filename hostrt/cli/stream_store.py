@@ -11,13 +11,17 @@ import numpy as np
 
 from hostrt.analysis.metrics import LatencyMetrics
 from hostrt.cli.run_store import export_subject, make_recipe, subject_folder
-from hostrt.runner.store import OutputFolder
+from hostrt.frames.file_sink import FolderSink
+from hostrt.runner.store import METRICS, OutputFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from hostrt.cli.stream_session import Session
     from hostrt.cli.subject import Subject
+    from hostrt.frames.frames import VectorSpec
     from hostrt.runner.recipe import Recipe
 
 FRAMES = "frames.npy"
@@ -26,7 +30,9 @@ FRAMES = "frames.npy"
 POWER = "power.npz"
 """What a power meter measured."""
 
-MAX_INPUT_BYTES = 1 << 29
+_ROWS = 4096
+
+MAX_INPUT_BYTES = 1 << 27
 """Largest input that is kept so that the stream can be run again."""
 
 
@@ -65,12 +71,10 @@ class StreamFolder:
         is_kept = sum(array.nbytes for array in inputs.values()) <= MAX_INPUT_BYTES
         if is_kept:
             folder.write_inputs(inputs)
-        rate = session.source.sample_rate
-        folder.write_result(
-            result,
-            metrics_tree=LatencyMetrics(result.metrics, arguments.warm_up).to_tree(per_frame=False),
-            sample_rates=dict.fromkeys(result.outputs, rate) if rate else {},
-        )
+        for name, array in result.outputs.items():
+            self._write_output(name, array, session.out_specs[name], session.source.sample_rate)
+        metrics = LatencyMetrics(result.metrics, arguments.warm_up)
+        folder.write_yaml(METRICS, metrics.to_tree(per_frame=False))
         buffer = io.BytesIO()
         np.save(buffer, np.asarray(session.rows), allow_pickle=False)
         folder.write_file(FRAMES, buffer.getvalue())
@@ -83,6 +87,23 @@ class StreamFolder:
             command_line=sys.argv,
             recipe=self._recipe(session) if is_kept and not self._has_gaps(session) else None,
         )
+
+    def _write_output(
+        self,
+        name: str,
+        array: NDArray[np.signedinteger],
+        spec: VectorSpec,
+        sample_rate: int | None,
+    ) -> None:
+        """Write an output piece by piece: it may be larger than memory."""
+        with FolderSink(self.path, {name: spec}, sample_rate) as sink:
+            for low in range(0, len(array), _ROWS):
+                sink.write({name: array[low : low + _ROWS]})
+        for path in sink.files:
+            if path.suffix == ".npy":
+                self._folder.adopt_output(name, path.name)
+            else:
+                self._folder.adopt(path.name)
 
     @staticmethod
     def _has_gaps(session: Session) -> bool:
