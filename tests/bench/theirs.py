@@ -34,6 +34,14 @@ def save_seconds(source: Path, iospec: Path, folder: Path) -> float:
     return float(min(call_peer(job, folder)["seconds"]))
 
 
+def save_prog_seconds(path: Path, folder: Path) -> float:
+    """Time having a PROG pair written, waits left out."""
+    answer = call_peer({"do": "write_prog", "program": str(path)}, folder)
+    if len(answer["paths"]) != 2:
+        raise AssertionError(f"the peer wrote {answer['paths']}, expected a pair")
+    return float(answer["seconds"])
+
+
 def run(path: Path, platform: str, boards: Boards, folder: Path) -> dict[str, float]:
     """Program a board and run frames.
 

@@ -1,7 +1,8 @@
 """Runs in the peer's interpreter: one job as JSON on standard input, its answer on standard output.
 
 The vendor's packages are used through their public calls alone. Jobs: `run` (reset, program,
-frames on a board), `read` (a program file or archive), `write` (a program file), `command_line`.
+frames on a board), `read` (a program file or archive), `write` (a program file), `write_prog` (a
+PROG pair), `command_line`.
 """
 
 from __future__ import annotations
@@ -191,6 +192,32 @@ def write(job: dict[str, Any]) -> dict[str, Any]:
     return {"seconds": seconds, "path": path}
 
 
+def write_prog(job: dict[str, Any]) -> dict[str, Any]:
+    """Have PROG files written, which happens when a fake board is reset; waits are not counted.
+
+    The vendor's other records of a reset are written along; it has no call for PROG files alone.
+    """
+    femtodriver = importlib.import_module("femtodriver")
+    waited = 0.0
+
+    def wait(seconds: float) -> None:
+        nonlocal waited
+        waited += seconds
+
+    time.sleep = wait  # type: ignore[assignment]
+    runner = femtodriver.SPURunner(
+        load_program(job),
+        platform="zcu104",
+        fake_connection=True,
+        io_records_dir=str(Path.cwd() / "prog_records"),
+    )
+    started = time.perf_counter()
+    runner.reset()
+    seconds = time.perf_counter() - started
+    written = sorted((Path.cwd() / "prog_records" / "apb_records").glob("program_network_*"))
+    return {"seconds": seconds, "waited_s": waited, "paths": [str(path) for path in written]}
+
+
 def command_line(job: dict[str, Any]) -> dict[str, Any]:
     """Do what the vendor's command line does with a program file, on a board."""
     femtodriver = importlib.import_module("femtodriver")
@@ -201,7 +228,13 @@ def command_line(job: dict[str, Any]) -> dict[str, Any]:
     return {"folder": str(metrics.parent.resolve()), "metrics": yaml.safe_load(metrics.read_text())}
 
 
-JOBS = {"command_line": command_line, "run": run, "read": read, "write": write}
+JOBS = {
+    "command_line": command_line,
+    "run": run,
+    "read": read,
+    "write": write,
+    "write_prog": write_prog,
+}
 
 if __name__ == "__main__":
     main()
