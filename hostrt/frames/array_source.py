@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING
@@ -18,6 +17,7 @@ import numpy as np
 from hostrt.errors import FrameError, UsageError
 from hostrt.frames.frames import VectorSpec, normalize_inputs
 from hostrt.frames.npy import NpyHeader, read_npy, read_npy_header
+from hostrt.frames.npz import ZIP_ERRORS
 from hostrt.frames.stream_source import FrameSource, SourceOptions, streamed_spec
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hostrt.frames.stream_source import Columns
-
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
 
 
 class RowReader:
@@ -169,7 +167,7 @@ class ArraySource(FrameSource):
                 if not len(next(iter(rows.values()))):
                     return
                 yield rows
-        except _ZIP_ERRORS as error:
+        except ZIP_ERRORS as error:
             raise FrameError(f"{self.title}: not a usable .npz file: {error}") from error
 
     def _rows(self, reader: RowReader) -> NDArray[np.generic]:
@@ -196,7 +194,7 @@ def open_arrays(path: Path, specs: Sequence[VectorSpec], options: SourceOptions)
             return _open_npz(path, specs, options, held)
         except OSError as error:
             raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-        except _ZIP_ERRORS as error:
+        except ZIP_ERRORS as error:
             raise FrameError(f"{path}: not a usable .npz file: {error}") from error
 
 

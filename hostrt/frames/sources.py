@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from hostrt.errors import FrameError, UsageError
 from hostrt.frames.audio import AudioInput, load_audio
 from hostrt.frames.frames import Frames, VectorSpec, normalize_inputs
 from hostrt.frames.npy import first_line, read_npy
+from hostrt.frames.npz import ZIP_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg")
 SUFFIXES = (*AUDIO_SUFFIXES, ".npy", ".npz", ".csv")
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,7 +166,7 @@ def read_npz(path: Path) -> Mapping[str, NDArray[np.generic]]:
                 with archive.open(member) as stream:
                     name = member.filename.removesuffix(".npy")
                     columns[name] = read_npy(stream, where, member.file_size)
-    except _ZIP_ERRORS as error:
+    except ZIP_ERRORS as error:
         raise FrameError(f"{path}: not a usable .npz file: {error}") from error
     return columns
 

@@ -82,11 +82,6 @@ class Inbox:
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
-    @property
-    def blocks_waiting(self) -> int:
-        """Blocks that were read and not begun."""
-        return self._queue.qsize()
-
     def take(self) -> Arrival | None:
         """See `Arrivals.take`.
 
