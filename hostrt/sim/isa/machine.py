@@ -223,8 +223,10 @@ class Machine:
         """
         self._left = self._max_instructions
         self._room = _MOST_OUTPUT_WORDS
-        while (found := self._next()) is not None:
-            self._run(*found)
+        # products of finite numbers may raise the flag: BLAS computes on lanes beyond a row's end
+        with np.errstate(invalid="ignore"):
+            while (found := self._next()) is not None:
+                self._run(*found)
         outputs = self._outputs.copy()
         self._outputs.clear()
         self._answered = self._answered or bool(outputs)
