@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 import zipfile
@@ -157,6 +158,21 @@ def test_what_was_not_kept_is_not_there_after_loading(tmp_path: Path) -> None:
 def test_a_folder_that_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot write"):
         trace_of([1.0]).save(tmp_path / "missing" / "power.npz")
+
+
+def test_no_single_byte_makes_another_trace(tmp_path: Path) -> None:
+    path = tmp_path / "power.npz"
+    trace = trace_of([1.0, 2.0], [5.0])
+    trace.save(path)
+    whole = path.read_bytes()
+    read = []
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with contextlib.suppress(UsageError):
+            read.append(PowerTrace.load(path).to_tree())
+
+    assert 0 < len(read) < len(whole)
+    assert all(tree == trace.to_tree() for tree in read)
 
 
 @settings(deadline=None)
