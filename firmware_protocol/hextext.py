@@ -112,11 +112,12 @@ def _parse_ragged(text: bytes, min_digits: int, max_digits: int) -> DWords | Non
     lengths = np.diff(ends, prepend=-1) - 1
     if lengths.min() < min_digits or lengths.max() > max_digits:
         return None
+    # as many bytes before each line's end as the longest line has; what is too much becomes zeros
     span = int(lengths.max())
-    columns = np.arange(-span, 0)
-    used = columns >= -lengths[:, np.newaxis]
-    digits = np.full(used.shape, _ZERO, dtype=np.uint8)
-    digits[used] = octets[(ends[:, np.newaxis] + columns)[used]]
+    padded = bytes(span) + text
+    windows = np.ndarray((len(text) + 1,), f"V{span}", padded, strides=(1,))
+    digits = windows[ends].view(np.uint8).reshape(-1, span)
+    np.copyto(digits, _ZERO, where=np.arange(span) < span - lengths[:, np.newaxis])
     return decode_hex_columns(digits)
 
 

@@ -22,6 +22,8 @@ from firmware_protocol.words import Words, frozen_words
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from numpy.typing import NDArray
+
 _DIGITS = 8
 _STEP = 4
 
@@ -106,28 +108,34 @@ def bursts(stream: ProgStream) -> list[tuple[int, Words]]:
     """Join runs of addresses that rise by 4 into (start address, words); keeps the order."""
     if not len(stream):
         return []
+    starts = [0, *_jumps(stream).tolist()]
+    heads = stream.addresses[starts].tolist()
+    spans = zip(heads, starts, [*starts[1:], len(stream)], strict=True)
+    return [(head, stream.data[start:end]) for head, start, end in spans]
+
+
+def _jumps(stream: ProgStream) -> NDArray[np.intp]:
+    """Give the positions of addresses that do not continue the one before them."""
     addresses = stream.addresses
     # differences of unsigned numbers wrap: what follows the last address of all is a new burst
     jumps = (addresses[1:] - addresses[:-1] != np.uint32(_STEP)) | (addresses[1:] == 0)
-    starts = np.concatenate(([0], np.flatnonzero(jumps) + 1))
-    ends = np.append(starts[1:], len(stream))
-    heads = stream.addresses[starts].tolist()
-    spans = zip(heads, starts.tolist(), ends.tolist(), strict=True)
-    return [(head, stream.data[start:end]) for head, start, end in spans]
+    return np.flatnonzero(jumps) + 1
 
 
 def holds_exactly(stream: ProgStream, writes: Iterable[tuple[int, Words]]) -> bool:
     """Tell whether `stream` is `flatten(writes)`, without making that."""
-    at = 0
-    for start, words in writes:
-        end = at + words.size
-        if end > len(stream) or not np.array_equal(stream.data[at:end], words):
-            return False
-        expected = np.arange(start, start + _STEP * words.size, _STEP, dtype=np.int64)
-        if not np.array_equal(stream.addresses[at:end], expected):
-            return False
-        at = end
-    return at == len(stream)
+    held = [(start, words) for start, words in writes if words.size]
+    sizes = [words.size for _, words in held]
+    firsts = np.cumsum([0, *sizes])
+    if firsts[-1] != len(stream):
+        return False
+    # addresses jump nowhere but between writes, so the first of each tells the others
+    if not np.isin(_jumps(stream), firsts, assume_unique=True).all():
+        return False
+    if not np.array_equal(stream.addresses[firsts[:-1]], [start for start, _ in held]):
+        return False
+    spans = zip(held, firsts.tolist(), sizes, strict=False)
+    return all(np.array_equal(stream.data[at : at + n], words) for (_, words), at, n in spans)
 
 
 def flatten(writes: Iterable[tuple[int, Words]]) -> ProgStream:

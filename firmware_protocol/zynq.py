@@ -98,9 +98,12 @@ def encode_units(code: ArrayLike, address: ArrayLike, data: ArrayLike) -> Units:
         address: 0 .. 2**28 - 1.
         data: 0 .. 2**32 - 1.
     """
-    head = (np.asarray(code, np.uint64) << np.uint64(ADDRESS_BITS)) | np.asarray(address, np.uint64)
-    units: Units = head | (np.asarray(data, np.uint64) << np.uint64(32))
-    return np.atleast_1d(units)
+    heads = np.asarray(address, np.uint32) | np.asarray(code, np.uint32) << np.uint32(ADDRESS_BITS)
+    words = np.asarray(data, np.uint32)
+    pairs = np.empty((*np.broadcast_shapes((1,), heads.shape, words.shape), 2), "<u4")
+    pairs[..., 0] = heads
+    pairs[..., 1] = words
+    return pairs.view("<u8")[..., 0].astype(np.uint64, copy=False)
 
 
 def units_to_bytes(units: Units) -> bytes:
@@ -135,11 +138,12 @@ def decode_units(data: Octets) -> UnitColumns:
 
 
 def split_fields(units: Units) -> UnitColumns:
-    """Give the fields of units."""
-    code = (units >> np.uint64(ADDRESS_BITS)) & np.uint64(0xF)
-    address = units & np.uint64(ADDRESS_LIMIT - 1)
-    data = units >> np.uint64(32)
-    return UnitColumns(code.astype(np.uint8), address.astype(np.uint32), data.astype(np.uint32))
+    """Give the fields of units; `data` may be a view of them."""
+    pairs = units.astype("<u8", copy=False).view("<u4").reshape(-1, 2)
+    heads = pairs[:, 0]
+    code = (heads >> np.uint32(ADDRESS_BITS)).astype(np.uint8)
+    address = heads & np.uint32(ADDRESS_LIMIT - 1)
+    return UnitColumns(code, address, pairs[:, 1].astype(np.uint32, copy=False))
 
 
 def apb_replies(addresses: ArrayLike, values: ArrayLike) -> bytes:

@@ -115,13 +115,25 @@ def read_zip(source: Source, budgets: Budgets | None = None, *, name: str | None
     """
     budgets = budgets or Budgets()
     data, name = read_source(source, budgets, name)
+    members = zip_members(data, name, budgets)
+    return Archive("zip", name, hashlib.sha256(data).hexdigest(), len(data), members)
+
+
+def zip_members(data: bytes, name: str, budgets: Budgets | None = None) -> Mapping[str, bytes]:
+    """Inflate the regular files of a zip; errors as of `read_zip`.
+
+    Args:
+        data: the file.
+        name: its name for messages.
+        budgets: limits.
+    """
+    budgets = budgets or Budgets()
     with format_faults(name):
         entries = walk_zip(data, name, max_entries=budgets.entries)
     total = sum(entry.size for entry in entries)
     if total > budgets.inflated_bytes:
         raise over_budget(name, f"{total} inflated bytes", budgets.inflated_bytes)
-    members = _collect(entries, name, budgets, lambda entry: _inflate_member(data, name, entry))
-    return Archive("zip", name, hashlib.sha256(data).hexdigest(), len(data), members)
+    return _collect(entries, name, budgets, lambda entry: _inflate_member(data, name, entry))
 
 
 def write_zip(members: Mapping[str, bytes]) -> bytes:

@@ -36,7 +36,7 @@ from firmware_protocol.trees import as_int, as_named, as_text
 from hostrt.chip import CHIP_NAMES, get_chip
 from hostrt.chip.image import NOT_ENCRYPTED, Encryption
 from hostrt.errors import ProgramUnsupported, WrongTarget
-from hostrt.program.archive import read_zip, write_zip
+from hostrt.program.archive import write_zip, zip_members
 from hostrt.program.intake import Budgets, format_faults, read_source
 from hostrt.program.model import Identity, InstructionSet, Program, ProgramSource
 from hostrt.program.sidecar import choose_iospec
@@ -61,7 +61,7 @@ _READ = (".txt", ".yaml")
 
 def program_from_zip(data: bytes, path: Path, options: LoadOptions) -> Program:
     """Read a `.zip` of memory images."""
-    return program_from_members(dict(read_zip(data, name=str(path))), path, "zip", options)
+    return program_from_members(zip_members(data, str(path)), path, "zip", options)
 
 
 def program_from_folder(path: Path, options: LoadOptions) -> Program:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +13,8 @@ from firmware_protocol.metadata import metadata_from_tree
 from hostrt.chip.image import NOT_ENCRYPTED
 from hostrt.errors import ProgramNotFound, ProgramUnsupported, UsageError
 from hostrt.program.builtin import is_builtin, load_builtin
+from hostrt.program.digests import Digests
 from hostrt.program.intake import Budgets, format_faults, read_source
-from hostrt.program.model import Digests
 from hostrt.program.yamldoc import load_yaml
 
 if TYPE_CHECKING:
@@ -189,12 +187,6 @@ def _load_pair(
         first, second = second, first
         contents.reverse()
     a, d = contents
-    with ThreadPoolExecutor(1) as pool:
-        # hashing text costs as much as parsing it, and does not need the interpreter
-        digests = [pool.submit(hashlib.sha256, text) for text in (a, d)]
-        program = program_from_prog((a, d), (first, second), options)
-    sha256 = {
-        path.name: digest.result().hexdigest()
-        for path, digest in zip((first, second), digests, strict=True)
-    }
-    return replace(program, source=replace(program.source, sha256=sha256))
+    program = program_from_prog((a, d), (first, second), options)
+    digests = Digests({first.name: a, second.name: d})
+    return replace(program, source=replace(program.source, sha256=digests))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -16,7 +15,7 @@ from hostrt.chip.image import LoadImage
 from hostrt.chip.step import Space, Write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from firmware_protocol.femto import FemtoFile
@@ -33,28 +32,6 @@ class InstructionSet(StrEnum):
 
     OPEN = "open"
     VENDOR = "vendor"
-
-
-class Digests(Mapping[str, str]):
-    """SHA-256 of files by name, computed when first asked for.
-
-    For files whose bytes a program keeps anyway: hashing them costs as much as reading them does.
-    """
-
-    def __init__(self, contents: Mapping[str, bytes]) -> None:
-        self._contents = dict(contents)
-        self._known: dict[str, str] = {}
-
-    def __getitem__(self, name: str) -> str:
-        if name not in self._known:
-            self._known[name] = hashlib.sha256(self._contents[name]).hexdigest()
-        return self._known[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._contents)
-
-    def __len__(self) -> int:
-        return len(self._contents)
 
 
 @dataclass(frozen=True, slots=True)

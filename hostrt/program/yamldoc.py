@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hostrt.errors import ProgramCorrupt, ProgramUnsafe
@@ -187,6 +188,7 @@ def _refuse_tag(tag: str, name: str, line: int) -> None:
     )
 
 
+@cache
 def _loader_class() -> type[yaml.SafeLoader]:
     """The safe loader, in C when there is one, that refuses duplicate keys."""
     import yaml

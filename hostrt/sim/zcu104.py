@@ -62,7 +62,7 @@ class VirtualZcu104:
 
     def feed(self, data: Octets) -> bytes:
         """Take bytes in whatever pieces they come and give the answers they complete."""
-        whole = self._rest + bytes(data)
+        whole = self._rest + bytes(data) if self._rest else bytes(data)
         cut = len(whole) - len(whole) % UNIT_BYTES
         self._rest = whole[cut:]
         units = decode_units(whole[:cut])
@@ -128,6 +128,7 @@ class VirtualZcu104:
 
 def _rising(addresses: Words) -> list[tuple[int, int]]:
     """Cut a run of addresses where they do not rise by 4."""
-    steps = np.flatnonzero(np.diff(addresses.astype(np.int64)) != 4) + 1
+    # unsigned differences wrap, but no two addresses of 28 bits are a wrapped 4 apart
+    steps = np.flatnonzero(np.diff(addresses) != 4) + 1
     edges = [0, *steps.tolist(), len(addresses)]
     return list(pairwise(edges))
