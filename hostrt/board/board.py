@@ -22,11 +22,11 @@ from hostrt.chip import get_chip
 from hostrt.chip.base import Power
 from hostrt.chip.platform import PLATFORMS
 from hostrt.chip.step import ExecTime, FrameIn, FrameOut, Read, Space, Write
+from hostrt.closing import Closing
 from hostrt.errors import BoardBroken, BoardFault, LinkError, UsageError, WrongTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from types import TracebackType
 
     from firmware_protocol.memory import MemoryKind
     from firmware_protocol.words import Words
@@ -52,7 +52,7 @@ class BoardState(StrEnum):
     BROKEN = "broken"
 
 
-class Board:
+class Board(Closing):
     """One board. Not for several threads at once, except `close`."""
 
     def __init__(self, transport: Transport, chip: Chip) -> None:
@@ -346,17 +346,6 @@ class Board:
             if self._state is not BoardState.CLOSED:
                 logger.debug("%s: %s -> %s", self.info.url, self._state, state)
                 self._state = state
-
-    def __enter__(self) -> Board:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def open_board(address: str, *, chip: str | None = None) -> Board:

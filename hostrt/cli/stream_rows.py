@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hostrt.closing import Closing
 from hostrt.frames.file_sink import NpySink
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import TracebackType
 
     from numpy.typing import NDArray
 
@@ -48,7 +48,7 @@ def output_rows(
     return rows
 
 
-class KeptArrays:
+class KeptArrays(Closing):
     """Rows on disk, as arrays when all are there.
 
     Rows go into a temporary folder that lasts until `close`; arrays given out are views of it.
@@ -93,17 +93,6 @@ class KeptArrays:
         for sink in self._sinks.values():
             sink.close(interrupted=True)
         self._held.close()
-
-    def __enter__(self) -> KeptArrays:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _stacked(

@@ -10,16 +10,13 @@ import logging
 import os
 import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from hostrt.closing import Closing
 from hostrt.compiler.connection import Address, last_line
 from hostrt.compiler.docker_engine import LABEL, docker_faults, open_docker, require_local
 from hostrt.compiler.docker_images import IMAGE_VARIABLE, find_image, is_vendors
 from hostrt.errors import CompilerUnavailable, UsageError
-
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +61,7 @@ def hardware_for(chip: str) -> str:
     return said
 
 
-class ServiceContainer:
+class ServiceContainer(Closing):
     """A running container of the service. A context manager; it is stopped at exit too.
 
     Attributes:
@@ -141,19 +138,6 @@ class ServiceContainer:
             self._docker.close()
         else:
             self._stop()
-
-    def __enter__(self) -> Self:
-        """Use it in a with statement."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop it."""
-        self.close()
 
     def _mapped_port(self) -> int:
         self.check_alive()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from firmware_protocol.iospec import format_iospec
+from hostrt.closing import Closing
 from hostrt.compiler.base import CompiledModel
 from hostrt.compiler.connection import Address, Connection, TimeLimits, refused
 from hostrt.compiler.containers import (
@@ -31,8 +32,6 @@ from hostrt.program.model import Identity, InstructionSet, ProgramSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
-    from typing import Self
 
     from firmware_protocol.iospec import IOSpec
     from hostrt.compiler.base import CompileOptions
@@ -48,7 +47,7 @@ _EXACT = 1 << 53
 """Whole numbers below it pass through a double unchanged."""
 
 
-class FemtocruxCompiler:
+class FemtocruxCompiler(Closing):
     """Compiles and simulates on the vendor's service. Use it from one thread.
 
     The service is reached or started with the first model. A started one compiles for one chip: a
@@ -148,19 +147,6 @@ class FemtocruxCompiler:
         for held in (session, connection, container):
             if held is not None:
                 held.close()
-
-    def __enter__(self) -> Self:
-        """Use it in a with statement."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close everything."""
-        self.close()
 
     def _notes(self, connection: Connection, chip: str) -> list[str]:
         notes = [f"compiled by {NAME} {connection.version} at {connection.address}"]

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from hostrt.closing import Closing
 from hostrt.compiler.base import CompiledModel
 from hostrt.errors import UsageError
 from hostrt.program.model import InstructionSet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
-    from typing import Self
 
     from hostrt.compiler.base import CompileOptions
     from hostrt.fqir.graph import Model
 
 
-class OpenCompiler:
+class OpenCompiler(Closing):
     """Compiles for the open instruction set, in this process."""
 
     name: ClassVar[str] = "open"
@@ -54,18 +53,6 @@ class OpenCompiler:
         )
 
     def close(self) -> None:
-        """Hold nothing that must be released."""
-
-    def __enter__(self) -> Self:
-        """Use it in a with statement."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
         """Hold nothing that must be released."""
 
 

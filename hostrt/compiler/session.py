@@ -7,6 +7,7 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from hostrt.closing import Closing
 from hostrt.compiler.arrays import fill_inputs, read_outputs
 from hostrt.compiler.base import SimulationResult
 from hostrt.compiler.connection import refused
@@ -16,8 +17,6 @@ from hostrt.errors import CompilerError, CompilerTimeout, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from types import TracebackType
-    from typing import Self
 
     from numpy.typing import ArrayLike
 
@@ -28,7 +27,7 @@ _AT_ONCE = 2
 _CLOSE_S = 2.0
 
 
-class ServiceSimulation:
+class ServiceSimulation(Closing):
     """A model on the service's simulator; use it from one thread.
 
     Whether the model's state lasts from one `run` to the next is the service's business. After a
@@ -114,19 +113,6 @@ class ServiceSimulation:
             for _ in call:
                 pass
         call.cancel()
-
-    def __enter__(self) -> Self:
-        """Use it in a with statement."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End the stream."""
-        self.close()
 
     def _exchange(self, message: Any, what: str) -> Any:
         """Send one message and wait for its reply."""

@@ -14,19 +14,18 @@ from __future__ import annotations
 
 import stat
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hostrt.closing import Closing
 from hostrt.errors import FrameError, HostrtError, UsageError
 from hostrt.frames.frames import Frames, VectorSpec, normalize_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from types import TracebackType
-    from typing import Self
 
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -93,7 +92,7 @@ class SourceOptions:
             raise UsageError(f"seed {self.seed}, expected 0..{(1 << 32) - 1}")
 
 
-class FrameSource(ABC):
+class FrameSource(Closing):
     """Frames in blocks; read by one thread, closed by any.
 
     Attributes:
@@ -181,17 +180,6 @@ class FrameSource(ABC):
                 self._release()
             finally:
                 self._lock.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def _block_frames(self) -> int:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
+from hostrt.closing import Closing
 from hostrt.errors import ExtraMissing
 from hostrt.power.url import meter_points, meters, parse_meter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
-    from typing import Self
 
     from hostrt.power.trace import PowerTrace
     from hostrt.transport.url import BoardUrl
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["PowerMeter", "meters", "open_meter"]
 
 
-class PowerMeter(ABC):
+class PowerMeter(Closing):
     """Measures power while something runs; a context manager that closes itself.
 
     Order: `start`, any number of `mark` and `read_recent`, `stop`. A meter measures once. What it
@@ -95,17 +94,6 @@ class PowerMeter(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of the meter; may be called any number of times, and ends a measurement."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def open_meter(url: str) -> PowerMeter:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from hostrt.closing import Closing
 from hostrt.errors import HostrtError, UsageError
 from hostrt.runner.result import RunResult
 from hostrt.streaming.clock import StreamClock
@@ -30,7 +31,6 @@ from hostrt.streaming.status import StreamStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from types import TracebackType
 
     from numpy.typing import NDArray
 
@@ -50,7 +50,7 @@ _SWITCH_S = 2e-4
 """How long Python lets one thread run while another one waits: its own 5 ms are a whole frame."""
 
 
-class Stream:
+class Stream(Closing):
     """A running stream; iterate over it, or call `take`, to get its frames.
 
     As a context manager it is closed at the end; leaving a `for` loop early needs that, or `close`.
@@ -276,17 +276,6 @@ class Stream:
             self.runner.finish()
         gc.unfreeze()
         sys.setswitchinterval(self._switch_s)
-
-    def __enter__(self) -> Stream:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # -- inside ---------------------------------------------------------------------------------
 

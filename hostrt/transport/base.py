@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import logging
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from hostrt.chip.step import Expect, Modify, Poll, Read, Wait, Write
+from hostrt.closing import Closing
 from hostrt.log import TRACE
 from hostrt.transport.rules import LinkRules, Packets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from firmware_protocol.requests import Request
     from firmware_protocol.words import Words
@@ -75,7 +75,7 @@ class TransportInfo:
         return LinkRules(packets, self.slot_s, self.window, self.least_wide, self.blocks)
 
 
-class Transport(ABC):
+class Transport(Closing):
     """An open link to one board.
 
     Not for use from several threads at once, except `close`, which is idempotent, never raises
@@ -203,14 +203,3 @@ class Transport(ABC):
         if words is None:
             raise AssertionError(f"{type(self).__name__} gave no words for {request}")
         return words
-
-    def __enter__(self: _Self) -> _Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
