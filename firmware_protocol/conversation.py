@@ -13,11 +13,12 @@ wait; it never touches a link or a clock. The loop around it is the same for eve
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from firmware_protocol.errors import LocalMisuseError
 
 if TYPE_CHECKING:
+    from firmware_protocol.errors import ProtocolError
     from firmware_protocol.octets import Octets
     from firmware_protocol.words import Words
 
@@ -58,6 +59,20 @@ class Conversation(Protocol):
     def result(self) -> list[Words | None]:
         """Give the answer to each request, None for those that are only acknowledged."""
         ...
+
+
+class EndsWithError:
+    """What the first error ends for good: every later call raises that error again."""
+
+    _error: ProtocolError | None = None
+
+    def _check_alive(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _fail(self, error: ProtocolError) -> NoReturn:
+        self._error = error
+        raise error
 
 
 class WindowPolicy:

@@ -7,15 +7,14 @@ sequence number, so they are matched first-in first-out against the sequence tha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firmware_protocol.conversation import MAX_WINDOW
+from firmware_protocol.conversation import MAX_WINDOW, EndsWithError
 from firmware_protocol.errors import (
     LocalMisuseError,
     OutOfStepError,
-    ProtocolError,
     RemoteRefusedError,
     RemoteSilenceError,
     RemoteViolationError,
@@ -48,7 +47,7 @@ _DATA_BYTES = REPORT_BYTES - _HEAD_BYTES
 _DATA_REPLIES = frozenset({Command.ACK, *READ_COMMANDS})
 
 
-class Evk2Conversation:
+class Evk2Conversation(EndsWithError):
     """Sends the reports of a plan and matches the board's replies.
 
     On silence the conversation goes back to the oldest unanswered report, at most `retries` times
@@ -104,7 +103,6 @@ class Evk2Conversation:
         self._tries = 0
         self._tried_report = -1
         self._deadline: float | None = None
-        self._error: ProtocolError | None = None
 
     @property
     def done(self) -> bool:
@@ -287,11 +285,3 @@ class Evk2Conversation:
         if self._position >= self._replies.starts[self._sent]:
             return "silence"
         return self._replies.describe(self._position)
-
-    def _check_alive(self) -> None:
-        if self._error is not None:
-            raise self._error
-
-    def _fail(self, error: ProtocolError) -> NoReturn:
-        self._error = error
-        raise error

@@ -7,8 +7,9 @@ uses (the version) and is done when exactly that answer arrives.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from firmware_protocol.conversation import EndsWithError
 from firmware_protocol.errors import (
     LocalMisuseError,
     OutOfStepError,
@@ -33,7 +34,7 @@ DEFAULT_ROUNDS = 3
 """Times the fence drains and asks before it gives up."""
 
 
-class Fence:
+class Fence(EndsWithError):
     """Drains the link, then asks one question until it gets exactly its answer.
 
     Driven like a `Conversation`.
@@ -79,7 +80,6 @@ class Fence:
         self._max_rounds = rounds
         self._quiet_s = QUIET_SLOTS * slot_s
         self._inner: Evk2Conversation | None = None
-        self._error: ProtocolError | None = None
         self._answer: Words | None = None
         self._quiet_at = now + self._quiet_s
         self._drain_until = now + timeout_s
@@ -185,11 +185,3 @@ class Fence:
         self._inner = None
         self._quiet_at = now + self._quiet_s
         self._drain_until = now + self._timeout_s
-
-    def _check_alive(self) -> None:
-        if self._error is not None:
-            raise self._error
-
-    def _fail(self, error: ProtocolError) -> NoReturn:
-        self._error = error
-        raise error

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
+from firmware_protocol.conversation import EndsWithError
 from firmware_protocol.errors import (
     LocalMisuseError,
     OutOfStepError,
-    ProtocolError,
     RemoteSilenceError,
     RemoteViolationError,
 )
@@ -30,7 +30,7 @@ DEFAULT_TIMEOUT_S = 1.0
 _DATA_SHIFT = np.uint64(32)
 
 
-class ZynqConversation:
+class ZynqConversation(EndsWithError):
     """Sends the units of a plan and collects the board's replies.
 
     Nothing is ever sent twice: a stream neither loses nor doubles bytes, so silence means that
@@ -74,7 +74,6 @@ class ZynqConversation:
         self._position = 0  # reply units matched
         self._rest = b""
         self._deadline: float | None = None
-        self._error: ProtocolError | None = None
 
     @property
     def done(self) -> bool:
@@ -225,11 +224,3 @@ class ZynqConversation:
 
     def _request(self) -> str:
         return self.plan.describe(self._reading[self._reads_answered])
-
-    def _check_alive(self) -> None:
-        if self._error is not None:
-            raise self._error
-
-    def _fail(self, error: ProtocolError) -> NoReturn:
-        self._error = error
-        raise error
