@@ -6,6 +6,7 @@ Each server has one thread and serves one client at a time; others wait until it
 from __future__ import annotations
 
 import contextlib
+import math
 import selectors
 import socket
 import threading
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from hostrt.errors import BoardUnavailable, UsageError
 from hostrt.sim.pacing import wait_until
+from hostrt.transport.socket_link import let_others_run
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -113,6 +115,8 @@ class BoardServer:
             selector.register(self._woken, selectors.EVENT_READ, _STOP)
             watched = 0
             while connection.flush():
+                if connection.hears_more():
+                    continue
                 wanted = connection.interests()
                 if wanted != watched:
                     _watch(selector, client, wanted)
@@ -142,8 +146,10 @@ class _Connection:
     def __init__(self, client: socket.socket, session: Session) -> None:
         self._client = client
         self._session = session
+        self._incoming = memoryview(bytearray(_RECEIVE_BYTES))
         self._unsent: deque[memoryview] = deque()
         self._left = False
+        self._heard = -math.inf
 
     def interests(self) -> int:
         """Give what to wait for; a client far ahead of its answers is not listened to."""
@@ -161,18 +167,32 @@ class _Connection:
             wait_until(due)
         return max(left - _SPIN_S, 0.0)
 
-    def receive(self) -> None:
-        """Take what the client sent."""
+    def hears_more(self) -> bool:
+        """Stay awake for a moment after the client's last word: to be woken takes as long."""
+        if not self.interests() & selectors.EVENT_READ:
+            return False
+        due = self._session.next_due()
+        until = min(self._heard + _SPIN_S, math.inf if due is None else due)
+        while time.monotonic() < until:
+            if self.receive():
+                return True
+            let_others_run()
+        return False
+
+    def receive(self) -> bool:
+        """Take what the client sent; true when there was something, or the client left."""
         try:
-            data = self._client.recv(_RECEIVE_BYTES)
+            n_bytes = self._client.recv_into(self._incoming)
         except BlockingIOError:
-            return
+            return False
         except OSError:
-            data = b""
-        if data:
-            self._session.received(data)
+            n_bytes = 0
+        self._heard = time.monotonic()
+        if n_bytes:
+            self._session.received(bytes(self._incoming[:n_bytes]))
         else:
             self._left = True
+        return True
 
     def flush(self) -> bool:
         """Send what is due and can be sent; false when the connection is over."""

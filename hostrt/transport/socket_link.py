@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import selectors
 import socket
 import threading
@@ -12,12 +13,18 @@ from typing import TYPE_CHECKING
 from hostrt.errors import BoardNotFound, LinkLost, LinkTimeout, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hostrt.transport.url import BoardUrl
 
 CONNECT_TIMEOUT_S = 3.0
 WRITE_TIMEOUT_S = 5.0
 _RECEIVE_BYTES = 1 << 18
 _CLOSE_WAIT_S = 1.0
+_SPIN_S = 100e-6
+"""How long to ask for an answer again and again: to be woken costs half as much as that."""
+
+let_others_run: Callable[[], None] = getattr(os, "sched_yield", lambda: None)
 
 
 class SocketLink:
@@ -37,6 +44,10 @@ class SocketLink:
         self._name = name
         self._whole = whole
         self._early = bytearray()
+        self._incoming = memoryview(bytearray(_RECEIVE_BYTES))
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(sock, selectors.EVENT_READ)
+        self._answers_soon = True
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
@@ -93,6 +104,7 @@ class SocketLink:
             self._sock.shutdown(socket.SHUT_RDWR)
         # Closing under a reader could hand its descriptor number to somebody else.
         held = self._lock.acquire(timeout=_CLOSE_WAIT_S)
+        self._selector.close()
         self._sock.close()
         if held:
             self._lock.release()
@@ -127,19 +139,31 @@ class SocketLink:
                         deadline = time.monotonic() + WRITE_TIMEOUT_S
 
     def _receive(self, timeout_s: float) -> None:
+        """Wait for bytes and keep them; awake at first, if the board answered soon of late."""
+        began = time.monotonic()
+        awake = min(timeout_s, _SPIN_S) if self._answers_soon else 0.0
+        n_bytes = self._take_incoming()
+        while n_bytes is None and time.monotonic() - began < awake:
+            let_others_run()
+            n_bytes = self._take_incoming()
+        if n_bytes is None and timeout_s > awake:
+            self._selector.select(timeout_s - awake)
+            n_bytes = self._take_incoming()
+            self._answers_soon = time.monotonic() - began < 2 * _SPIN_S
+        if n_bytes is not None:
+            self._early += self._incoming[:n_bytes]
+
+    def _take_incoming(self) -> int | None:
+        """Give how many bytes came, None for none yet."""
         try:
-            self._sock.settimeout(timeout_s)
-            data = self._sock.recv(_RECEIVE_BYTES)
-        except (TimeoutError, BlockingIOError):
-            return
+            n_bytes = self._sock.recv_into(self._incoming)
+        except BlockingIOError:
+            return None
         except OSError as error:
             raise self._lost(error) from error
-        finally:
-            if not self._closed.is_set():
-                self._sock.settimeout(0.0)
-        if not data:
+        if not n_bytes:
             raise self._lost(None)
-        self._early += data
+        return n_bytes
 
     def _take_whole(self) -> bytes:
         n_bytes = len(self._early) - len(self._early) % self._whole
