@@ -98,10 +98,11 @@ def encode_units(code: ArrayLike, address: ArrayLike, data: ArrayLike) -> Units:
         address: 0 .. 2**28 - 1.
         data: 0 .. 2**32 - 1.
     """
-    heads = np.asarray(address, np.uint32) | np.asarray(code, np.uint32) << np.uint32(ADDRESS_BITS)
-    words = np.asarray(data, np.uint32)
-    pairs = np.empty((*np.broadcast_shapes((1,), heads.shape, words.shape), 2), "<u4")
-    pairs[..., 0] = heads
+    codes = np.asarray(code, np.uint32) << np.uint32(ADDRESS_BITS)
+    addresses, words = np.asarray(address, np.uint32), np.asarray(data, np.uint32)
+    shape = np.broadcast_shapes((1,), codes.shape, addresses.shape, words.shape)
+    pairs = np.empty((*shape, 2), "<u4")
+    np.bitwise_or(addresses, codes, out=pairs[..., 0])
     pairs[..., 1] = words
     return pairs.view("<u8")[..., 0].astype(np.uint64, copy=False)
 

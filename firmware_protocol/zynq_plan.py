@@ -37,6 +37,8 @@ from firmware_protocol.zynq import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from firmware_protocol.words import Words
+
 _WRITES = {Space.APB: Code.APB_WRITE, Space.TOP: Code.TOP_WRITE}
 _READS = {Space.APB: Code.APB_READ, Space.TOP: Code.TOP_READ}
 _READ_LIMITS = {Space.APB: MAX_PIECE_UNITS, Space.TOP: 1}
@@ -219,7 +221,7 @@ def _check_message(request: FrameOut | FrameIn, n_words: int) -> None:
         raise LocalMisuseError(f"{request}: an even number of words >= 2 is needed")
 
 
-def _addresses(request: Write | Read, n_words: int) -> Counts:
+def _addresses(request: Write | Read, n_words: int) -> Words:
     if n_words < 1 or request.stride < 1 or request.address < 0:
         raise LocalMisuseError(f"{request}: at least one word and a rising address are needed")
     last = request.address + request.stride * (n_words - 1)
@@ -228,7 +230,7 @@ def _addresses(request: Write | Read, n_words: int) -> Counts:
             f"{request}: address 0x{last:x} is above the 28 bits of the ZCU104 link; "
             "an SPU-150 cannot be reached over this link, use an EVK2 or the simulated board"
         )
-    return request.address + request.stride * np.arange(n_words)
+    return np.arange(request.address, last + 1, request.stride, dtype=np.uint32)
 
 
 def describe_unit(unit: int) -> str:

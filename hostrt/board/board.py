@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hostrt.board.chunks import chunks
+from hostrt.board.chunks import CHUNK_WORDS, STREAM_CHUNK_WORDS, chunks
 from hostrt.board.memo import forget
 from hostrt.board.receipt import FrameReply, LoadReceipt
 from hostrt.chip import get_chip
@@ -24,6 +24,7 @@ from hostrt.chip.platform import PLATFORMS
 from hostrt.chip.step import ExecTime, FrameIn, FrameOut, Read, Space, Write
 from hostrt.closing import Closing
 from hostrt.errors import BoardBroken, BoardFault, LinkError, UsageError, WrongTarget
+from hostrt.transport.rules import Packets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -321,7 +322,8 @@ class Board(Closing):
     def _write_all(self, steps: Sequence[Step], progress: Callable[[int, int], None] | None) -> int:
         total = sum(step.words.size for step in steps if isinstance(step, Write))
         done = 0
-        for chunk in chunks(steps):
+        is_stream = self.info.packets == Packets.UNITS.value
+        for chunk in chunks(steps, STREAM_CHUNK_WORDS if is_stream else CHUNK_WORDS):
             self.execute(chunk)
             done += sum(step.words.size for step in chunk if isinstance(step, Write))
             if progress is not None:

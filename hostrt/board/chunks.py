@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 CHUNK_WORDS = 8192
 """Words between two progress reports: some 600 reports on the EVK2, a few percent of a program."""
 
+STREAM_CHUNK_WORDS = 4 * CHUNK_WORDS
+"""The same on a stream that nobody acknowledges, which takes that many in some milliseconds."""
+
 
 def chunks(steps: Sequence[Step], size: int = CHUNK_WORDS) -> Iterator[list[Step]]:
     """Cut steps into batches of about `size` words; long writes are split, order is kept."""
