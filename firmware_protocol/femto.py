@@ -59,7 +59,7 @@ class FemtoFile:
     spu: SpuConfig
     pages: PageTable
     reference: bytes
-    template: bytes
+    template: bytes | memoryview
     name: str = "<bytes>"
 
     @cached_property

@@ -34,7 +34,7 @@ from firmware_protocol.femto_model import (
     FemtoVector,
     SpuConfig,
 )
-from firmware_protocol.femto_pages import make_pages
+from firmware_protocol.femto_pages import count_pages, make_pages
 from firmware_protocol.femto_write import (
     aligned,
     core_record_size,
@@ -96,14 +96,14 @@ def build_femto(identity: FemtoIdentity, banks: Sequence[BankImage]) -> FemtoFil
     for bank in banks:
         geometry.check(bank)
     _check_once(banks)
-    pages = make_pages(banks, geometry)
+    n_pages = count_pages(banks, geometry)
     model, model_size = place_model(
-        identity.model_type, identity.vectors, identity.sequences, identity.userdata, len(pages)
+        identity.model_type, identity.vectors, identity.sequences, identity.userdata, n_pages
     )
     spu, spu_size = _place_spu(identity, banks, geometry)
     model_size, spu_size = section_sizes(model_size, spu_size, PAGE_BYTES)
     data_offset = HEADER_BYTES + model_size + spu_size
-    data_size = PAGE_BYTES * len(pages)
+    data_size = PAGE_BYTES * n_pages
     header = FemtoHeader(
         tool_version_field=fitted(identity.tool_version, TOOL_VERSION_BYTES),
         name_field=fitted(identity.name, NAME_BYTES),
@@ -117,8 +117,9 @@ def build_femto(identity: FemtoIdentity, banks: Sequence[BankImage]) -> FemtoFil
         reference_size=0,
         reference_offset=data_offset + data_size,
     )
-    template = bytes((FILL,)) * (data_offset + data_size)
-    return FemtoFile(header, model, spu, pages, b"", template)
+    whole = bytearray((FILL,)) * (data_offset + data_size)
+    pages = make_pages(banks, geometry, whole, data_offset)
+    return FemtoFile(header, model, spu, pages, b"", memoryview(whole).toreadonly())
 
 
 def _check_once(banks: Sequence[BankImage]) -> None:

@@ -16,7 +16,7 @@ from firmware_protocol.femto_layout import MAX_PAGE_WORDS, PAGE_BYTES
 from firmware_protocol.memory import BankImage, MemoryKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -54,13 +54,17 @@ class PageTable:
         """Write the pages into a file of byte order `order`, from `offset` on."""
         if not len(self):
             return  # without pages their place may be anywhere, even outside the file
-        n_words = len(self) * _PAGE_WORDS
-        rows = np.frombuffer(out, f"{order}u4", n_words, offset).reshape(-1, _PAGE_WORDS)
-        heads = np.frombuffer(out, f"{order}u2", 2 * n_words, offset).reshape(-1, 2 * _PAGE_WORDS)
+        rows = np.frombuffer(out, f"{order}u4", len(self) * _PAGE_WORDS, offset)
+        rows = rows.reshape(-1, _PAGE_WORDS)
+        self.put_heads(rows)
+        rows[:, _HEAD_WORDS:] = self.words
+
+    def put_heads(self, rows: NDArray[np.uint32]) -> None:
+        """Write what lies before the words; `rows` is (n, 64) in the byte order of the file."""
+        heads = rows.view(f"{rows.dtype.str[0]}u2")
         heads[:, 0] = self.ids
         heads[:, 1] = self.lengths
         rows[:, 1] = self.addresses
-        rows[:, _HEAD_WORDS:] = self.words
 
 
 def read_pages(data: bytes, offset: int, count: int, order: str) -> PageTable:
@@ -79,29 +83,52 @@ def read_pages(data: bytes, offset: int, count: int, order: str) -> PageTable:
     return table
 
 
-def make_pages(banks: Sequence[BankImage], geometry: BankGeometry) -> PageTable:
-    """Cut banks into pages: cores ascending, DM, TM, SB, RQ, PB, IM; no page spans two banks."""
-    regions = _regions_of(in_write_order(list(banks)), geometry)
-    counts = [-(-words.size // MAX_PAGE_WORDS) for _, words in regions]
-    total = sum(counts)
-    words = np.full((total, MAX_PAGE_WORDS), 0xFFFF_FFFF, dtype=np.uint32)
-    lengths = np.full(total, MAX_PAGE_WORDS, dtype=np.uint16)
-    addresses = np.zeros(total, dtype=np.uint32)
+def count_pages(banks: Sequence[BankImage], geometry: BankGeometry) -> int:
+    """Give how many pages `make_pages` cuts banks into."""
+    return sum(-(-words.size // MAX_PAGE_WORDS) for _, words in _regions_of(banks, geometry))
+
+
+def make_pages(
+    banks: Sequence[BankImage], geometry: BankGeometry, out: bytearray, offset: int
+) -> PageTable:
+    """Cut banks into pages: cores ascending, DM, TM, SB, RQ, PB, IM; no page spans two banks.
+
+    Args:
+        banks: memory contents in any order.
+        geometry: chip.
+        out: the little-endian file they become part of, filled with 0xFF from `offset` on; the
+            table shares its memory.
+        offset: where the pages begin; nothing follows them.
+    """
+    rows = np.frombuffer(out, "<u4", (len(out) - offset) // 4, offset).reshape(-1, _PAGE_WORDS)
+    lengths = np.full(len(rows), MAX_PAGE_WORDS, dtype=np.uint16)
+    addresses = np.zeros(len(rows), dtype=np.uint32)
     first = 0
-    for (base, data), count in zip(regions, counts, strict=True):
-        words[first : first + count].reshape(-1)[: data.size] = data
-        lengths[first + count - 1] = data.size - (count - 1) * MAX_PAGE_WORDS
-        addresses[first : first + count] = base + 4 * MAX_PAGE_WORDS * np.arange(count)
-        first += count
-    ids = np.arange(total).astype(np.uint16)
-    return PageTable(ids, lengths, addresses, words)
+    for base, data in _regions_of(banks, geometry):
+        full, rest = divmod(data.size, MAX_PAGE_WORDS)
+        end = first + full
+        rows[first:end, _HEAD_WORDS:] = data[: data.size - rest].reshape(full, MAX_PAGE_WORDS)
+        if rest:
+            rows[end, _HEAD_WORDS : _HEAD_WORDS + rest] = data[-rest:]
+            lengths[end] = rest
+            end += 1
+        addresses[first:end] = base + 4 * MAX_PAGE_WORDS * np.arange(end - first)
+        first = end
+    ids = np.arange(len(rows)).astype(np.uint16)
+    words = rows[:, _HEAD_WORDS:].astype(np.uint32, copy=False)
+    words.flags.writeable = False
+    table = PageTable(ids, lengths, addresses, words)
+    table.put_heads(rows)
+    stored = memoryview(out)[offset:].toreadonly()
+    object.__setattr__(table, "_stored", ("<", stored))
+    return table
 
 
-def _regions_of(banks: list[BankImage], geometry: BankGeometry) -> list[tuple[int, Words]]:
+def _regions_of(banks: Sequence[BankImage], geometry: BankGeometry) -> Iterator[tuple[int, Words]]:
     """Give (address, words) per bank; IM and IM_MSB become one region, IM filled up."""
+    banks = in_write_order(list(banks))
     upper = {bank.core: bank.words for bank in banks if bank.kind is MemoryKind.IM_MSB}
     lower = {bank.core for bank in banks if bank.kind is MemoryKind.IM}
-    regions: list[tuple[int, Words]] = []
     for bank in banks:
         words = bank.words
         kind = bank.kind
@@ -111,8 +138,7 @@ def _regions_of(banks: list[BankImage], geometry: BankGeometry) -> list[tuple[in
             fill = np.zeros(geometry.im_words - words.size, dtype=np.uint64)
             words = np.concatenate((words, fill, upper[bank.core]))
         halves = words.astype("<u8", copy=False).view("<u4").astype(np.uint32, copy=False)
-        regions.append((geometry.address(bank.core, kind, bank.index), halves))
-    return regions
+        yield geometry.address(bank.core, kind, bank.index), halves
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from firmware_protocol.femto import parse_femto
@@ -121,6 +122,7 @@ def _choose_chip(file: FemtoFile, path: Path, named: str | None) -> str:
     return wanted or fitting[0]
 
 
+@cache
 def _own_version() -> str:
     from importlib.metadata import version
 
