@@ -11,6 +11,7 @@ import numpy as np
 
 from hostrt.board.board import open_board
 from hostrt.program import Program
+from hostrt.program.archive import zip_members
 from hostrt.runner.hw import HwRunner
 from tests.bench.material import FRAME_ELEMENTS
 from tests.bench.timing import best_seconds, median_seconds
@@ -48,6 +49,12 @@ with open_board(address) as board:
 def load_seconds(path: Path) -> float:
     """Time reading a program file."""
     return best_seconds(lambda: Program.load(path))
+
+
+def inflate_seconds(path: Path) -> float:
+    """Time inflating the members of an archive and nothing else."""
+    data = path.read_bytes()
+    return best_seconds(lambda: zip_members(data, path.name))
 
 
 def save_seconds(source: Path, target: Path) -> float:
