@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hostrt.errors import ProgramCorrupt, ProgramError
-from hostrt.fqir.graph import Model, Table
-from hostrt.fqir.limits import Limits
-from hostrt.fqir.load import parse_model
+from hostrt.fqir.graph import Table
 from hostrt.fqir.operators import OPERATORS
+from tests.fqir.refused import SHIFT, TABLE_STATE, load, refusal
 from tests.fqir.tiny_model import (
     ABSENT,
     COUNTERS,
@@ -28,23 +26,6 @@ from tests.fqir.tiny_model import (
     with_tensor,
 )
 from tests.fqir.write_pickle import Global, Instance
-
-TABLE_STATE = {"name": "f", "x": np.arange(4), "y": np.arange(4, dtype=np.int32), "N": 4}
-SHIFT = {"class_name": "SHIFT", "opname": "shift"}
-
-
-def load(data: bytes, **limits: int) -> Model:
-    return parse_model(data, "model.pt", limits=Limits(**limits))
-
-
-def refusal(data: bytes, kind: type[ProgramError] = ProgramCorrupt, **limits: int) -> str:
-    with pytest.raises(ProgramError) as caught:
-        load(data, **limits)
-    assert type(caught.value) is kind
-    assert caught.value.hint
-    assert caught.value.message.isprintable()
-    assert caught.value.message.startswith("model.pt: ")
-    return caught.value.message.removeprefix("model.pt: ")
 
 
 def test_the_tiny_model_is_read() -> None:

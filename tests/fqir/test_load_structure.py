@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 
-from hostrt.errors import ProgramCorrupt, ProgramError, ProgramUnsafe, ProgramUnsupported
-from hostrt.fqir.graph import Graph, Model
-from hostrt.fqir.limits import Limits
-from hostrt.fqir.load import parse_model
+from hostrt.errors import ProgramUnsafe, ProgramUnsupported
+from hostrt.fqir.graph import Graph
+from tests.fqir.refused import SHIFT, load, refusal
 from tests.fqir.tiny_model import (
     ABSENT,
     graph,
@@ -21,23 +19,6 @@ from tests.fqir.tiny_model import (
     with_node,
 )
 from tests.fqir.write_pickle import Global, Instance
-
-TABLE_STATE = {"name": "f", "x": np.arange(4), "y": np.arange(4, dtype=np.int32), "N": 4}
-SHIFT = {"class_name": "SHIFT", "opname": "shift"}
-
-
-def load(data: bytes, **limits: int) -> Model:
-    return parse_model(data, "model.pt", limits=Limits(**limits))
-
-
-def refusal(data: bytes, kind: type[ProgramError] = ProgramCorrupt, **limits: int) -> str:
-    with pytest.raises(ProgramError) as caught:
-        load(data, **limits)
-    assert type(caught.value) is kind
-    assert caught.value.hint
-    assert caught.value.message.isprintable()
-    assert caught.value.message.startswith("model.pt: ")
-    return caught.value.message.removeprefix("model.pt: ")
 
 
 def test_a_model_without_arith_is_refused() -> None:
