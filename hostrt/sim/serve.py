@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from hostrt.errors import BoardUnavailable, UsageError
 from hostrt.sim.pacing import wait_until
-from hostrt.transport.socket_link import let_others_run
+from hostrt.transport.socket_link import may_stay_awake
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -150,6 +150,7 @@ class _Connection:
         self._unsent: deque[memoryview] = deque()
         self._left = False
         self._heard = -math.inf
+        self._awake_s = _SPIN_S if may_stay_awake() else 0.0
 
     def interests(self) -> int:
         """Give what to wait for; a client far ahead of its answers is not listened to."""
@@ -172,11 +173,10 @@ class _Connection:
         if not self.interests() & selectors.EVENT_READ:
             return False
         due = self._session.next_due()
-        until = min(self._heard + _SPIN_S, math.inf if due is None else due)
+        until = min(self._heard + self._awake_s, math.inf if due is None else due)
         while time.monotonic() < until:
             if self.receive():
                 return True
-            let_others_run()
         return False
 
     def receive(self) -> bool:

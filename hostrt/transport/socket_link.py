@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 from hostrt.errors import BoardNotFound, LinkLost, LinkTimeout, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hostrt.transport.url import BoardUrl
 
 CONNECT_TIMEOUT_S = 3.0
@@ -24,7 +22,11 @@ _CLOSE_WAIT_S = 1.0
 _SPIN_S = 100e-6
 """How long to ask for an answer again and again: to be woken costs half as much as that."""
 
-let_others_run: Callable[[], None] = getattr(os, "sched_yield", lambda: None)
+
+def may_stay_awake() -> bool:
+    """Tell whether whoever is waited for can work meanwhile: there is another core."""
+    cores = getattr(os, "sched_getaffinity", None)
+    return (len(cores(0)) if cores else os.cpu_count() or 1) > 1
 
 
 class SocketLink:
@@ -47,6 +49,7 @@ class SocketLink:
         self._incoming = memoryview(bytearray(_RECEIVE_BYTES))
         self._selector = selectors.DefaultSelector()
         self._selector.register(sock, selectors.EVENT_READ)
+        self._awake_s = _SPIN_S if may_stay_awake() else 0.0
         self._answers_soon = True
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -141,10 +144,10 @@ class SocketLink:
     def _receive(self, timeout_s: float) -> None:
         """Wait for bytes and keep them; awake at first, if the board answered soon of late."""
         began = time.monotonic()
-        awake = min(timeout_s, _SPIN_S) if self._answers_soon else 0.0
+        awake = min(timeout_s, self._awake_s) if self._answers_soon else 0.0
         n_bytes = self._take_incoming()
+        # without giving way: on a busy machine that takes until everybody else had a turn
         while n_bytes is None and time.monotonic() - began < awake:
-            let_others_run()
             n_bytes = self._take_incoming()
         if n_bytes is None and timeout_s > awake:
             self._selector.select(timeout_s - awake)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
 from hostrt.errors import ProgramCorrupt, ProgramError
-from hostrt.fqir.graph import Model
 from hostrt.fqir.limits import Limits
 from hostrt.fqir.load import parse_model
+
+if TYPE_CHECKING:
+    from hostrt.fqir.graph import Model
 
 TABLE_STATE = {"name": "f", "x": np.arange(4), "y": np.arange(4, dtype=np.int32), "N": 4}
 SHIFT = {"class_name": "SHIFT", "opname": "shift"}

@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pytest
 
 from hostrt.errors import FrameError, UsageError
 from hostrt.fqir.reference import ReferenceEngine
 from hostrt.fqir.watching import tensor_names
+from tests.fqir.compiled import compiled_engine, engine, same, stepped
 from tests.fqir.inspected import NAMES, golden
 from tests.fqir.models import ADD, Draft, accumulator, noise, sides
-
-if TYPE_CHECKING:
-    from hostrt.fqir.graph import Array, Model
-    from hostrt.fqir.plan.compiled_engine import CompiledEngine
-
-compiled_engine = pytest.importorskip(
-    "hostrt.fqir.plan.compiled_engine", reason="the extra `compiled` is not installed"
-)
-
-
-def engine(model: Model) -> CompiledEngine:
-    made: CompiledEngine = compiled_engine.CompiledEngine(model)
-    return made
-
-
-def stepped(running: CompiledEngine | ReferenceEngine, inputs: list[Array]) -> list[Array]:
-    """Give each output of all frames, run one by one."""
-    frames = [running.step([array[t] for array in inputs]) for t in range(len(inputs[0]))]
-    return [np.stack(output) for output in zip(*frames, strict=True)]
-
-
-def same(found: list[Array], wanted: list[Array]) -> bool:
-    return all(np.array_equal(x, y) for x, y in zip(found, wanted, strict=True))
-
 
 # ---------------------------------------------------------------------- golden models
 

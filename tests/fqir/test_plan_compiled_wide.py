@@ -10,33 +10,14 @@ import pytest
 from hostrt.errors import ProgramUnsupported
 from hostrt.fqir.graph import Graph
 from hostrt.fqir.reference import ReferenceEngine
+from tests.fqir.compiled import engine, same, stepped
 from tests.fqir.inspected import golden, tensor
 from tests.fqir.models import ADD, Draft, noise, recurrent, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hostrt.fqir.graph import Array, Model
-    from hostrt.fqir.plan.compiled_engine import CompiledEngine
-
-compiled_engine = pytest.importorskip(
-    "hostrt.fqir.plan.compiled_engine", reason="the extra `compiled` is not installed"
-)
-
-
-def engine(model: Model) -> CompiledEngine:
-    made: CompiledEngine = compiled_engine.CompiledEngine(model)
-    return made
-
-
-def stepped(running: CompiledEngine | ReferenceEngine, inputs: list[Array]) -> list[Array]:
-    """Give each output of all frames, run one by one."""
-    frames = [running.step([array[t] for array in inputs]) for t in range(len(inputs[0]))]
-    return [np.stack(output) for output in zip(*frames, strict=True)]
-
-
-def same(found: list[Array], wanted: list[Array]) -> bool:
-    return all(np.array_equal(x, y) for x, y in zip(found, wanted, strict=True))
+    from hostrt.fqir.graph import Model
 
 
 def wide_model() -> Model:
