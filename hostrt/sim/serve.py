@@ -62,6 +62,7 @@ class BoardServer:
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
         self._session = session
         self._wake, self._woken = socket.socketpair()
+        self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"serve {name}", daemon=True)
 
     def start(self) -> None:
@@ -70,6 +71,7 @@ class BoardServer:
 
     def stop(self) -> None:
         """Close everything and wait for the thread. Idempotent."""
+        self._stopping = True
         with contextlib.suppress(OSError):
             self._wake.send(b"x")
         if self._thread.is_alive():
@@ -115,7 +117,7 @@ class BoardServer:
             selector.register(self._woken, selectors.EVENT_READ, _STOP)
             watched = 0
             while connection.flush():
-                if connection.hears_more():
+                if not self._stopping and connection.hears_more():
                     continue
                 wanted = connection.interests()
                 if wanted != watched:

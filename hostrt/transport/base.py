@@ -10,7 +10,7 @@ import logging
 import time
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from hostrt.chip.step import Step
 
 logger = logging.getLogger(__name__)
-
-_Self = TypeVar("_Self", bound="Transport")
 
 
 @dataclass(frozen=True, slots=True)

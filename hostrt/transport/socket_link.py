@@ -107,9 +107,9 @@ class SocketLink:
             self._sock.shutdown(socket.SHUT_RDWR)
         # Closing under a reader could hand its descriptor number to somebody else.
         held = self._lock.acquire(timeout=_CLOSE_WAIT_S)
-        self._selector.close()
         self._sock.close()
         if held:
+            self._selector.close()
             self._lock.release()
 
     def _send(self, view: memoryview) -> int:

@@ -26,7 +26,7 @@ from hostrt.errors import BoardUnavailable, LinkError, UsageError
 from hostrt.sim import registry
 from hostrt.sim.evk2 import VirtualEvk2
 from hostrt.sim.port import Port, PortOptions
-from hostrt.sim.serve import BoardServer, parse_address
+from hostrt.sim.serve import BoardServer, _Connection, parse_address
 from hostrt.sim.serving import ServeOptions, evk2_server, zcu104_server
 from hostrt.sim.sessions import Evk2Session, ZynqSession
 from hostrt.sim.zcu104 import VirtualZcu104
@@ -174,6 +174,23 @@ def test_stopping_closes_clients_and_frees_the_port() -> None:
         assert client.recv(1) == b""
     server.stop()
     BoardServer(*server.address, Evk2Session(Port(VirtualEvk2(echo_chip("p001_a")))), "x").stop()
+
+
+def test_a_client_that_never_rests_does_not_hold_up_stopping(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def always_more(connection: _Connection) -> bool:
+        connection.receive()
+        time.sleep(0.001)
+        return True
+
+    monkeypatch.setattr(_Connection, "hears_more", always_more)
+    server = evk2_echo()
+    server.start()
+    with socket.create_connection(server.address, timeout=5) as client:
+        assert len(ask(client, ack_request(4), 64)) == 64
+        server.stop()
+        assert client.recv(1) == b""
 
 
 def test_a_taken_port_is_said_in_one_line() -> None:
