@@ -152,7 +152,7 @@ class SocketLink:
         if n_bytes is None and timeout_s > awake:
             self._selector.select(timeout_s - awake)
             n_bytes = self._take_incoming()
-            self._answers_soon = time.monotonic() - began < 2 * _SPIN_S
+        self._answers_soon = time.monotonic() - began < 2 * _SPIN_S
         if n_bytes is not None:
             self._early += self._incoming[:n_bytes]
 
