@@ -12,7 +12,7 @@ import numpy as np
 
 from hostrt.errors import ProgramUnsupported
 from hostrt.fqir.graph import Table
-from hostrt.fqir.sizes import bits_of
+from hostrt.fqir.sizes import stored_bits
 from hostrt.fqir.spelling import escape, spell_constant, spell_type
 from hostrt.fqir.state import find_state
 from hostrt.fqir.walk import graphs_within
@@ -92,7 +92,7 @@ def _graph(graph: Graph, encoded: Mapping[int, bytes]) -> Iterator[_Field]:
 def _value(tensor: Tensor) -> bytes:
     sizes = [size for size in tensor.shape if 0 <= size < 1 << 63]
     shape = _message((1, _message([(1, size)])) for size in sizes)
-    kind = _message([(1, _OF_BITS[bits_of(tensor.dtype)]), (2, shape)])
+    kind = _message([(1, _OF_BITS[stored_bits(tensor.dtype)]), (2, shape)])
     return _message([(1, escape(tensor.name)), (2, _message([(1, kind)])), (3, spell_type(tensor))])
 
 

@@ -15,7 +15,7 @@ _DTYPE = re.compile(r"(?:fq)?int(4|8|16|24)(?:_fp)?")
 _TOO_MANY = 1 << 53  # beyond it float64 has no exact integers
 
 
-def bits_of(dtype: str) -> int | None:
+def stored_bits(dtype: str) -> int | None:
     """Give the bits of an element: 4, 8, 16 or 24; None for real numbers and unknown names."""
     match = _DTYPE.fullmatch(dtype)
     return int(match[1]) if match else None
@@ -62,7 +62,7 @@ def bytes_of(tensor: Tensor, *, only_nonzeros: bool = False) -> int:
         ProgramUnsupported: elements of this type have no size on the chip (`float`), or an
             impossible shape.
     """
-    bits = bits_of(tensor.dtype)
+    bits = stored_bits(tensor.dtype)
     if bits is None:
         raise ProgramUnsupported(
             f"tensor {tensor.name[:60]!r} holds {tensor.dtype[:20]!r}, expected int4, int8, int16 "

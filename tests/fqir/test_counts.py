@@ -9,7 +9,7 @@ import pytest
 
 from hostrt.errors import ProgramUnsupported, UsageError
 from hostrt.fqir.counts import Counts, Footprint, count_operations, measure_footprint
-from hostrt.fqir.sizes import bits_of, bytes_of, nonzeros
+from hostrt.fqir.sizes import bytes_of, nonzeros, stored_bits
 from tests.fqir.inspected import (
     NAMES,
     golden,
@@ -216,7 +216,7 @@ def test_what_has_no_size_is_refused() -> None:
 
 def test_sizes_follow_the_name_of_the_type() -> None:
     names = ("int4", "fqint8", "int16", "fqint24", "fqint16_fp", "float", "int32", "int16 ", "")
-    assert [bits_of(name) for name in names] == [4, 8, 16, 24, 16, None, None, None, None]
+    assert [stored_bits(name) for name in names] == [4, 8, 16, 24, 16, None, None, None, None]
     assert bytes_of(tensor("x", 5, dtype="int4")) == 2
     assert bytes_of(tensor("x", 5, dtype="int24")) == 15
     assert nonzeros(tensor("x", 8, avg_sparsity=0.25)) == 6
