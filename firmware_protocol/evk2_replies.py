@@ -121,8 +121,9 @@ class ReplySequence:
 
     def matches(self, raw: memoryview, start: int, end: int) -> bool:
         """Tell whether many reports are replies `start` to `end`."""
-        heads = np.frombuffer(raw, "<u8")[::_HEAD_DWORDS]
-        return bool(np.array_equal(heads & self._masks[start:end], self._heads[start:end]))
+        heads: NDArray[np.uint64] = np.frombuffer(raw, "<u8")[::_HEAD_DWORDS]
+        fixed = heads & self._masks[start:end]
+        return fixed.tobytes() == self._heads[start:end].tobytes()
 
     def find(self, raw: memoryview, start: int, end: int) -> int | None:
         """Give the last reply in `start` to `end` that one report could be."""

@@ -39,6 +39,7 @@ MAX_MESSAGE_WORDS = 1 << 20
 """Longest stream message the firmware collects; a longer one is thrown away."""
 
 _LANES = np.arange(REPORT_WORDS)
+_FEW = 32  # reports
 _HEAD = Struct("<BxHI")
 _NO_DATA = bytes(REPORT_BYTES - _HEAD.size)
 _NO_REPORTS = np.zeros((0, REPORT_BYTES), np.uint8)
@@ -190,8 +191,10 @@ class VirtualEvk2:
             self.spu.send(message)
 
     def _apb_write(self, run: ReportColumns) -> None:
-        flat = run.words[run.length[:, np.newaxis] > _LANES]
-        for address, start, stop in _bursts(run):
+        bursts = _bursts(run)
+        is_full = bursts[-1][2] == REPORT_WORDS * len(run)
+        flat = run.words.ravel() if is_full else run.words[run.length[:, np.newaxis] > _LANES]
+        for address, start, stop in bursts:
             self.spu.write(Space.APB, address, flat[start:stop])
 
     def _collect(self, address: int, words: Words) -> None:
@@ -249,8 +252,12 @@ def _each(run: ReportColumns) -> list[tuple[int, Words]]:
 
 def _bursts(run: ReportColumns) -> list[tuple[int, int, int]]:
     """Join reports that follow each other: (address, first word, end) in the words of the run."""
-    if len(run) == 1:
-        return [(int(run.address[0]), 0, int(run.length[0]))]
+    if len(run) <= _FEW:
+        return _few_bursts(run.address.tolist(), run.length.tolist())
+    return _many_bursts(run)
+
+
+def _many_bursts(run: ReportColumns) -> list[tuple[int, int, int]]:
     lengths = run.length.astype(np.int64)
     starts = np.cumsum(lengths) - lengths
     begin = run.address.astype(np.int64)
@@ -260,11 +267,27 @@ def _bursts(run: ReportColumns) -> list[tuple[int, int, int]]:
     return list(zip(begin[heads].tolist(), starts[heads].tolist(), stops.tolist(), strict=True))
 
 
+def _few_bursts(addresses: list[int], lengths: list[int]) -> list[tuple[int, int, int]]:
+    """Do it without arrays, which cost more than they save where reports are few."""
+    joined: list[tuple[int, int, int]] = []
+    head = following = -1
+    first = end = 0
+    for address, length in zip(addresses, lengths, strict=True):
+        if address != following:
+            if head >= 0:
+                joined.append((head, first, end))
+            head, first = address, end
+        following = address + 4 * length
+        end += length
+    return [*joined, (head, first, end)]
+
+
 def _edges(commands: NDArray[np.uint8]) -> list[int]:
     """Give where runs of one command begin, and the end of the last one."""
     n = len(commands)
-    if n < 2:
-        return [0, 1][: n + 1]
+    flat = commands.tobytes()
+    if flat == flat[:1] * n:
+        return [0, n][: n + 1]
     return [0, *(np.flatnonzero(commands[1:] != commands[:-1]) + 1).tolist(), n]
 
 
