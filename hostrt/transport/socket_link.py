@@ -21,6 +21,8 @@ _RECEIVE_BYTES = 1 << 18
 _CLOSE_WAIT_S = 1.0
 _SPIN_S = 100e-6
 """How long to ask for an answer again and again: to be woken costs half as much as that."""
+_MOST_NAPS = 63
+"""Waits asleep until the next one awake, for a board that never answers that soon."""
 
 
 def may_stay_awake() -> bool:
@@ -50,7 +52,7 @@ class SocketLink:
         self._selector = selectors.DefaultSelector()
         self._selector.register(sock, selectors.EVENT_READ)
         self._awake_s = _SPIN_S if may_stay_awake() else 0.0
-        self._answers_soon = True
+        self._naps = self._nap_length = 0
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
@@ -142,19 +144,31 @@ class SocketLink:
                         deadline = time.monotonic() + WRITE_TIMEOUT_S
 
     def _receive(self, timeout_s: float) -> None:
-        """Wait for bytes and keep them; awake at first, if the board answered soon of late."""
-        began = time.monotonic()
-        awake = min(timeout_s, self._awake_s) if self._answers_soon else 0.0
+        """Wait for bytes and keep them: awake at first, where that proved to be worth it."""
         n_bytes = self._take_incoming()
-        # without giving way: on a busy machine that takes until everybody else had a turn
-        while n_bytes is None and time.monotonic() - began < awake:
-            n_bytes = self._take_incoming()
-        if n_bytes is None and timeout_s > awake:
-            self._selector.select(timeout_s - awake)
-            n_bytes = self._take_incoming()
-        self._answers_soon = time.monotonic() - began < 2 * _SPIN_S
+        if n_bytes is None and timeout_s > 0:
+            deadline = time.monotonic() + timeout_s
+            n_bytes = self._watch()
+            if n_bytes is None:
+                self._selector.select(max(deadline - time.monotonic(), 0.0))
+                n_bytes = self._take_incoming()
         if n_bytes is not None:
             self._early += self._incoming[:n_bytes]
+
+    def _watch(self) -> int | None:
+        """Ask again and again for a moment; after that was in vain, not for ever more waits."""
+        if self._naps:
+            self._naps -= 1
+            return None
+        until = time.monotonic() + self._awake_s
+        # without giving way: on a busy machine that takes until everybody else had a turn
+        while time.monotonic() < until:
+            n_bytes = self._take_incoming()
+            if n_bytes is not None:
+                self._nap_length = 0
+                return n_bytes
+        self._naps = self._nap_length = min(2 * self._nap_length + 1, _MOST_NAPS)
+        return None
 
     def _take_incoming(self) -> int | None:
         """Give how many bytes came, None for none yet."""

@@ -71,28 +71,39 @@ def test_an_answer_that_comes_soon_is_waited_for_awake() -> None:
     assert max(asked) > 10
 
 
-def test_a_board_that_answers_late_is_waited_for_asleep() -> None:
+def test_a_board_that_answers_late_is_waited_for_asleep_more_and_more() -> None:
+    awake = []
+    with link() as (near, _):
+        for wait in range(300):
+            awake += [wait] * (near._naps == 0)
+            near._receive(0.0005)
+
+    assert awake == [0, 2, 6, 14, 30, 62, 126, 190, 254]
+
+
+def test_asleep_the_socket_is_asked_before_and_after() -> None:
     with link() as (near, far):
-        assert near.read(LATE_S) == b""
+        near._naps = 1
         send_late(far)
         data, asked = near.count_read(5.0)
 
     assert data == b"late"
-    assert asked <= 2  # before it slept and after
+    assert asked <= 2
 
 
-def test_a_board_that_answers_soon_again_is_waited_for_awake_again(
+def test_one_answer_that_came_soon_makes_it_stay_awake_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(socket_link, "may_stay_awake", lambda: True)
     with link() as (near, far):
-        near.read(LATE_S)
-        assert not near._answers_soon
-        monkeypatch.setattr(socket_link, "_SPIN_S", 10.0)
-        send_late(far)
-        near.read(5.0)
+        for _ in range(14):
+            near.read(0.001)
+        near._awake_s = 10.0
+        for _ in range(3):
+            send_late(far)
+            assert near.read(5.0) == b"late"
 
-        assert near._answers_soon
+        assert near._naps == near._nap_length == 0
 
 
 def test_with_one_core_nobody_stays_awake(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,10 +125,10 @@ def test_silence_ends_at_the_deadline_awake_or_asleep() -> None:
 
 
 @pytest.mark.usefixtures("long_awake")
-@pytest.mark.parametrize("answers_soon", [True, False])
-def test_closing_ends_a_wait_at_once(answers_soon: bool) -> None:
+@pytest.mark.parametrize("naps", [0, 1])
+def test_closing_ends_a_wait_at_once(naps: int) -> None:
     with link() as (near, _):
-        near._answers_soon = answers_soon
+        near._naps = naps
         closer = threading.Timer(LATE_S, near.close)
         closer.start()
         with pytest.raises(LinkLost, match="closed"):
