@@ -202,7 +202,9 @@ class _Reader:
 
     def _thread(self, words: list[str], comment: str) -> None:
         del comment
-        number = self._int(words[1], 0, 63) if len(words) > 1 else 0
+        if len(words) < 3:
+            raise self._fault("a thread without number and name", "NUMBER NAME, then label=, ...")
+        number = self._int(words[1], 0, 63)
         name, keys = self._named(words[1:], {"label", "needs", "missing"})
         label, needs = self._plain(keys["label"]), self._int(keys["needs"], 0, 31)
         missing = self._int(keys["missing"], 0, 31)

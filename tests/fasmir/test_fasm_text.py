@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -103,6 +104,18 @@ def test_a_fault_is_named_with_its_line(old: str, new: str, line: int, what: str
         parse_assembly(BY_HAND.replace(old, new, 1), "x.fasm")
     assert f"x.fasm, line {line}:" in str(caught.value)
     assert what in str(caught.value)
+
+
+LINES = sorted({line.strip() for line in BY_HAND.splitlines() if line.strip()})
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_line_cut_after_any_word_gives_an_assembly_or_a_fault(line: str) -> None:
+    before, words = BY_HAND[: BY_HAND.index(line)], line.split(" ")
+    for n_words in range(1, len(words) + 1):
+        for text in (" ".join(words[:n_words]), before + " ".join(words[:n_words])):
+            with contextlib.suppress(ProgramCorrupt):
+                parse_assembly(text)
 
 
 @settings(max_examples=200, deadline=None)
