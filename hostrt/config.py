@@ -262,7 +262,11 @@ def _from_file(wanted: Option, value: object, path: Path, origin: str) -> Value:
 
 def _convert(wanted: Option, value: object, origin: str) -> Value:
     if wanted.kind is Path:
-        return Path(str(value)).expanduser()
+        try:
+            return Path(str(value)).expanduser()
+        except RuntimeError as error:
+            # a user of that name is not known here
+            raise _wrong(wanted, value, origin) from error
     if wanted.kind is str:
         return _one_of(wanted, str(value), origin)
     if isinstance(value, bool):
@@ -298,7 +302,12 @@ def _wrong(wanted: Option, value: object, origin: str) -> UsageError:
     if wanted.choices:
         expected = f"one of {', '.join(wanted.choices)}"
     else:
-        kinds = {int: "a whole number", float: "a number", str: "text", Path: "a path"}
+        kinds = {
+            int: "a whole number",
+            float: "a number",
+            str: "text",
+            Path: "a path, with nobody or a user after ~",
+        }
         expected = kinds[wanted.kind]
         if wanted.minimum is not None:
             bound = "above" if wanted.is_above_minimum else "of at least"

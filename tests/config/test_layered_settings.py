@@ -186,6 +186,13 @@ def test_a_relative_config_home_is_ignored(tmp_path: Path, monkeypatch: pytest.M
     assert resolve("window").value == 5
 
 
+def test_the_home_of_nobody_is_no_path() -> None:
+    with pytest.raises(
+        UsageError, match=r"output_dir = '~nobody-at-all/x' \(.*\), expected a path"
+    ):
+        resolve("output_dir", flag="~nobody-at-all/x")
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from([one.name for one in OPTIONS]), st.text(max_size=8))
 def test_any_text_as_a_flag_is_converted_or_refused(name: str, text: str) -> None:
