@@ -21,6 +21,8 @@ _RANGE_SHIFT = 14
 _RANGES = 5
 _PROOF = 12
 """Words in a row that count on: so many say that a word begins where one was thought to."""
+_HELD = 3
+"""Words that must count on from one before it is given."""
 
 
 class Run(NamedTuple):
@@ -38,8 +40,8 @@ class Run(NamedTuple):
 class WordSplitter:
     """Cuts the stream into runs; finds the beginning of words again after bytes were lost.
 
-    A word is given when the next one counts on from it: one that is put together from two others
-    may have the right counter by chance.
+    A word is given when the next ones count on from it: one that is put together from two others
+    may have the right counter by chance, and the one after it too.
     """
 
     def __init__(self) -> None:
@@ -62,15 +64,16 @@ class WordSplitter:
         return [self._give(n)] if n else []
 
     def _runs(self) -> Iterator[Run]:
-        while len(self._rest) >= 4 * (_PROOF + 2):
+        while len(self._rest) // 4 > _PROOF + (1 if self._next is None else _HELD):
             n = self._in_step()
-            if n > 1:
-                yield self._give(n - 1)
+            if n > _HELD:
+                yield self._give(n - _HELD)
                 continue
             place = self._search()
-            if n and place >= 4:  # the word before the gap is a sound one
-                yield self._give(1)
-                place -= 4
+            whole = min(n, place // 4)
+            if whole:  # the words before the gap are sound ones
+                yield self._give(whole)
+                place -= 4 * whole
             self._go_on(place)
 
     def _in_step(self) -> int:
@@ -89,7 +92,7 @@ class WordSplitter:
 
     def _search(self) -> int:
         """Give the first byte from which on words count."""
-        for place in range(4) if self._next is None else range(1, 8):
+        for place in range(4) if self._next is None else range(1, 4 * (_HELD + 1)):
             words = _words(self._rest, place)[:_PROOF]
             if _counting(words, _counter(words)) == _PROOF:
                 return place

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hostrt.errors import LinkCorrupt
@@ -49,6 +49,7 @@ def test_lost_samples_are_counted(before: int, lost: int, cuts: list[int]) -> No
 
 @settings(deadline=None)
 @given(st.integers(20, 150), st.integers(1, 40), st.integers(1, 3), CUTS)
+@example(40, 24, 3, [])  # the word put together counts on, and the one after it too
 def test_words_are_found_again_after_lost_bytes(
     before: int, lost: int, stray: int, cuts: list[int]
 ) -> None:
