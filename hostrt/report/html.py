@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hostrt.errors import ExtraMissing
+from hostrt.files import write_file
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hostrt.report.model import Report
 
 
@@ -57,3 +60,13 @@ def render_html(report: Report) -> bytes:
     drawn = plots.to_json()
     page = sections_run.top_of(report, sections)
     return render_page(page, library=plot_library() if drawn else "", plots=drawn)
+
+
+def write_html(report: Report, path: Path) -> None:
+    """Write a report as an HTML file, whole or not at all.
+
+    Raises:
+        ExtraMissing: the package that draws plots is not installed.
+        StorageError: the file cannot be written.
+    """
+    write_file(path, render_html(report))

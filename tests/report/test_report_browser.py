@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from hostrt.analysis.compare import compare_all
-from hostrt.report.html import render_html
+from hostrt.report.html import write_html
 from hostrt.report.model import BankFill, Report, ReportSubject
 from tests.report.browser import Tab, contrast, luminance
 from tests.report.reports import full_report, result, streamed
@@ -118,7 +118,7 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "report of a run.html"
-    path.write_bytes(render_html(full_report(400)))
+    write_html(full_report(400), path)
     return path
 
 
@@ -178,7 +178,7 @@ def test_names_of_files_do_nothing(tab: Tab, tmp_path: Path) -> None:
         inputs=dict.fromkeys(names, x),
         notes=tuple(names),
     )
-    (tmp_path / "page.html").write_bytes(render_html(report))
+    write_html(report, tmp_path / "page.html")
     tab.driver.get("about:blank")
 
     tab.open(tmp_path / "page.html")

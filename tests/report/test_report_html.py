@@ -5,16 +5,20 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from hostrt.analysis.compare import compare_all
-from hostrt.errors import ExtraMissing
-from hostrt.report.html import check_html, render_html
+from hostrt.errors import ExtraMissing, StorageError
+from hostrt.report.html import check_html, render_html, write_html
 from hostrt.report.model import BankFill, Report, ReportSubject
 from hostrt.runner.result import RunMetrics
 from tests.report.reports import full_report, result, speech, streamed, trace
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.slow
 
@@ -281,6 +285,16 @@ def test_the_number_of_outputs_differences_and_banks_is_bounded() -> None:
 
 
 # -- files and extras -----------------------------------------------------------------------------
+
+
+def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    report = full_report(2)
+    path = tmp_path / "a.html"
+    write_html(report, path)
+    assert path.read_bytes().startswith(b"<!DOCTYPE html>")
+    with pytest.raises(StorageError):
+        write_html(report, tmp_path / "none" / "a.html")
+    assert [item.name for item in tmp_path.iterdir()] == ["a.html"]
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
