@@ -28,6 +28,9 @@ _MOST_UNSENT_BYTES = 1 << 22
 _MOST_BACKLOG = 1 << 14
 _BACKLOG = 4
 _SPIN_S = 300e-6
+_AWAKE_S = 500e-6
+"""How long to listen after each message: a host that does nothing else sends the next by then."""
+
 _STOP_TIMEOUT_S = 5.0
 _STOP = "stop"
 
@@ -152,7 +155,7 @@ class _Connection:
         self._unsent: deque[memoryview] = deque()
         self._left = False
         self._heard = -math.inf
-        self._awake_s = _SPIN_S if may_stay_awake() else 0.0
+        self._awake_s = _AWAKE_S if may_stay_awake() else 0.0
 
     def interests(self) -> int:
         """Give what to wait for; a client far ahead of its answers is not listened to."""

@@ -19,10 +19,8 @@ CONNECT_TIMEOUT_S = 3.0
 WRITE_TIMEOUT_S = 5.0
 _RECEIVE_BYTES = 1 << 18
 _CLOSE_WAIT_S = 1.0
-_SPIN_S = 100e-6
-"""How long to ask for an answer again and again: to be woken costs half as much as that."""
-_MOST_NAPS = 63
-"""Waits asleep until the next one awake, for a board that never answers that soon."""
+_AWAKE_S = 200e-6
+"""How long to ask for an answer again and again: to be woken takes about as long."""
 
 
 def may_stay_awake() -> bool:
@@ -51,8 +49,7 @@ class SocketLink:
         self._incoming = memoryview(bytearray(_RECEIVE_BYTES))
         self._selector = selectors.DefaultSelector()
         self._selector.register(sock, selectors.EVENT_READ)
-        self._awake_s = _SPIN_S if may_stay_awake() else 0.0
-        self._naps = self._nap_length = 0
+        self._awake_s = _AWAKE_S if may_stay_awake() else 0.0
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
@@ -144,31 +141,18 @@ class SocketLink:
                         deadline = time.monotonic() + WRITE_TIMEOUT_S
 
     def _receive(self, timeout_s: float) -> None:
-        """Wait for bytes and keep them: awake at first, where that proved to be worth it."""
+        """Wait for bytes and keep them; awake at first."""
+        began = time.monotonic()
+        awake = min(timeout_s, self._awake_s)
         n_bytes = self._take_incoming()
-        if n_bytes is None and timeout_s > 0:
-            deadline = time.monotonic() + timeout_s
-            n_bytes = self._watch()
-            if n_bytes is None:
-                self._selector.select(max(deadline - time.monotonic(), 0.0))
-                n_bytes = self._take_incoming()
+        # without giving way: on a busy machine that takes until everybody else had a turn
+        while n_bytes is None and time.monotonic() - began < awake:
+            n_bytes = self._take_incoming()
+        if n_bytes is None and timeout_s > awake:
+            self._selector.select(timeout_s - awake)
+            n_bytes = self._take_incoming()
         if n_bytes is not None:
             self._early += self._incoming[:n_bytes]
-
-    def _watch(self) -> int | None:
-        """Ask again and again for a moment; after that was in vain, not for ever more waits."""
-        if self._naps:
-            self._naps -= 1
-            return None
-        until = time.monotonic() + self._awake_s
-        # without giving way: on a busy machine that takes until everybody else had a turn
-        while time.monotonic() < until:
-            n_bytes = self._take_incoming()
-            if n_bytes is not None:
-                self._nap_length = 0
-                return n_bytes
-        self._naps = self._nap_length = min(2 * self._nap_length + 1, _MOST_NAPS)
-        return None
 
     def _take_incoming(self) -> int | None:
         """Give how many bytes came, None for none yet."""
