@@ -34,7 +34,7 @@ from firmware_protocol.femto_model import (
     FemtoVector,
     SpuConfig,
 )
-from firmware_protocol.femto_pages import count_pages, make_pages
+from firmware_protocol.femto_pages import count_pages, make_pages, regions_of
 from firmware_protocol.femto_write import (
     aligned,
     core_record_size,
@@ -96,7 +96,8 @@ def build_femto(identity: FemtoIdentity, banks: Sequence[BankImage]) -> FemtoFil
     for bank in banks:
         geometry.check(bank)
     _check_once(banks)
-    n_pages = count_pages(banks, geometry)
+    regions = regions_of(banks, geometry)
+    n_pages = count_pages(regions)
     model, model_size = place_model(
         identity.model_type, identity.vectors, identity.sequences, identity.userdata, n_pages
     )
@@ -118,7 +119,7 @@ def build_femto(identity: FemtoIdentity, banks: Sequence[BankImage]) -> FemtoFil
         reference_offset=data_offset + data_size,
     )
     whole = bytearray((FILL,)) * (data_offset + data_size)
-    pages = make_pages(banks, geometry, whole, data_offset)
+    pages = make_pages(regions, whole, data_offset)
     return FemtoFile(header, model, spu, pages, b"", memoryview(whole).toreadonly())
 
 

@@ -16,7 +16,7 @@ from firmware_protocol.femto_layout import MAX_PAGE_WORDS, PAGE_BYTES
 from firmware_protocol.memory import BankImage, MemoryKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -83,19 +83,16 @@ def read_pages(data: bytes, offset: int, count: int, order: str) -> PageTable:
     return table
 
 
-def count_pages(banks: Sequence[BankImage], geometry: BankGeometry) -> int:
-    """Give how many pages `make_pages` cuts banks into."""
-    return sum(-(-words.size // MAX_PAGE_WORDS) for _, words in _regions_of(banks, geometry))
+def count_pages(regions: Sequence[tuple[int, Words]]) -> int:
+    """Give how many pages `make_pages` cuts regions into."""
+    return sum(-(-words.size // MAX_PAGE_WORDS) for _, words in regions)
 
 
-def make_pages(
-    banks: Sequence[BankImage], geometry: BankGeometry, out: bytearray, offset: int
-) -> PageTable:
-    """Cut banks into pages: cores ascending, DM, TM, SB, RQ, PB, IM; no page spans two banks.
+def make_pages(regions: Sequence[tuple[int, Words]], out: bytearray, offset: int) -> PageTable:
+    """Cut regions into pages, in their order; no page spans two of them.
 
     Args:
-        banks: memory contents in any order.
-        geometry: chip.
+        regions: address and contents of each; see `regions_of`.
         out: the little-endian file they become part of, filled with 0xFF from `offset` on; the
             table shares its memory.
         offset: where the pages begin; nothing follows them.
@@ -104,7 +101,7 @@ def make_pages(
     lengths = np.full(len(rows), MAX_PAGE_WORDS, dtype=np.uint16)
     addresses = np.zeros(len(rows), dtype=np.uint32)
     first = 0
-    for base, data in _regions_of(banks, geometry):
+    for base, data in regions:
         full, rest = divmod(data.size, MAX_PAGE_WORDS)
         end = first + full
         rows[first:end, _HEAD_WORDS:] = data[: data.size - rest].reshape(full, MAX_PAGE_WORDS)
@@ -124,9 +121,13 @@ def make_pages(
     return table
 
 
-def _regions_of(banks: Sequence[BankImage], geometry: BankGeometry) -> Iterator[tuple[int, Words]]:
-    """Give (address, words) per bank; IM and IM_MSB become one region, IM filled up."""
+def regions_of(banks: Sequence[BankImage], geometry: BankGeometry) -> list[tuple[int, Words]]:
+    """Give (address, words) per bank: cores ascending, DM, TM, SB, RQ, PB, IM.
+
+    IM and IM_MSB become one region, IM filled up.
+    """
     banks = in_write_order(list(banks))
+    regions: list[tuple[int, Words]] = []
     upper = {bank.core: bank.words for bank in banks if bank.kind is MemoryKind.IM_MSB}
     lower = {bank.core for bank in banks if bank.kind is MemoryKind.IM}
     for bank in banks:
@@ -138,7 +139,8 @@ def _regions_of(banks: Sequence[BankImage], geometry: BankGeometry) -> Iterator[
             fill = np.zeros(geometry.im_words - words.size, dtype=np.uint64)
             words = np.concatenate((words, fill, upper[bank.core]))
         halves = words.astype("<u8", copy=False).view("<u4").astype(np.uint32, copy=False)
-        yield geometry.address(bank.core, kind, bank.index), halves
+        regions.append((geometry.address(bank.core, kind, bank.index), halves))
+    return regions
 
 
 @dataclass(frozen=True, slots=True)
