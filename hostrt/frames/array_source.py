@@ -7,7 +7,6 @@ is read is an error here, not the end of the process.
 from __future__ import annotations
 
 import io
-import zipfile
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING
@@ -19,8 +18,10 @@ from hostrt.frames.frames import VectorSpec, normalize_inputs
 from hostrt.frames.npy import NpyHeader, read_npy, read_npy_header
 from hostrt.frames.npz import ZIP_ERRORS
 from hostrt.frames.stream_source import FrameSource, SourceOptions, streamed_spec
+from hostrt.program.archive import open_zip
 
 if TYPE_CHECKING:
+    import zipfile
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
@@ -201,7 +202,7 @@ def open_arrays(path: Path, specs: Sequence[VectorSpec], options: SourceOptions)
 def _open_npz(
     path: Path, specs: Sequence[VectorSpec], options: SourceOptions, held: ExitStack
 ) -> ArraySource:
-    archive = held.enter_context(zipfile.ZipFile(path))
+    archive = held.enter_context(open_zip(path))
     known = {spec.name: spec for spec in specs}
     readers: dict[str, RowReader] = {}
     latched: dict[str, NDArray[np.generic]] = {}

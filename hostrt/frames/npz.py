@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError)
 """What reading a damaged, encrypted or unknown archive raises, beside OSError."""
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from hostrt.frames.audio import AudioInput, load_audio
 from hostrt.frames.frames import Frames, VectorSpec, normalize_inputs
 from hostrt.frames.npy import first_line, read_npy
 from hostrt.frames.npz import ZIP_ERRORS
+from hostrt.program.archive import open_zip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -158,7 +158,7 @@ def read_npz(path: Path) -> Mapping[str, NDArray[np.generic]]:
     """
     columns: dict[str, NDArray[np.generic]] = {}
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             for member in archive.infolist():
                 if not member.filename.endswith(".npy"):
                     raise FrameError(f"{path}: member {member.filename!r}, expected .npy files")

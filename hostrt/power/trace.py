@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
-import struct
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ import numpy as np
 
 from hostrt.errors import UsageError
 from hostrt.files import write_file
+from hostrt.program.archive import open_zip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,8 +37,6 @@ _UNREADABLE = (
     *(OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, OverflowError),
     *(MemoryError, zipfile.BadZipFile, zlib.error),
 )
-_END = struct.Struct("<4s4H2IH")
-_END_MARK = b"PK\x05\x06"
 _LARGEST_FILE = 1 << 30
 """Bytes that a trace file may unpack to; a million intervals and a million frames are 32 MB."""
 
@@ -268,27 +265,14 @@ class PowerTrace:
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
-    with zipfile.ZipFile(path) as archive:
+    with open_zip(path) as archive:
         members = archive.infolist()
     known = {f"{name}.npy" for name in ("facts", *_ARRAYS)}
     for item in members:
         if item.filename not in known:
             raise UsageError(f"member {item.filename!r} is none of a power trace")
-    _check_count(path, len(members))
     size = sum(item.file_size for item in members)
     if size > _LARGEST_FILE:
         raise UsageError(f"it unpacks to {size} bytes, at most {_LARGEST_FILE} are accepted")
     with np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
-
-
-def _check_count(path: Path, found: int) -> None:
-    """Compare the members with how many the end record counts; zipfile does not.
-
-    A damaged length in the directory makes the members behind it part of a comment.
-    """
-    with path.open("rb") as stream:
-        stream.seek(-_END.size, os.SEEK_END)
-        mark, *_, count, _, _, comment = _END.unpack(stream.read())
-    if (mark, count, comment) != (_END_MARK, found, 0):
-        raise UsageError(f"{found} members where its end record says {count}")

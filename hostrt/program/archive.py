@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +29,8 @@ from hostrt.errors import ProgramCorrupt, ProgramUnsafe, UsageError
 from hostrt.program.intake import Budgets, Source, format_faults, over_budget, read_source
 
 if TYPE_CHECKING:
+    import zipfile
+    from pathlib import Path
     from typing import TypeVar
 
     from firmware_protocol.tar import TarEntry
@@ -42,6 +46,8 @@ _WORTH_A_THREAD = 1 << 18  # zlib works on 200 MB/s and lets other threads run m
 _INFLATERS = 4
 _ZIP_DATE = (2024, 1, 1, 0, 0, 0)
 _PRIVATE_FILE = 0o600 << 16
+_ZIP_END = struct.Struct("<4s4H2IH")
+_ZIP_END_MARK = b"PK\x05\x06"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,6 +140,32 @@ def zip_members(data: bytes, name: str, budgets: Budgets | None = None) -> Mappi
     if total > budgets.inflated_bytes:
         raise over_budget(name, f"{total} inflated bytes", budgets.inflated_bytes)
     return _collect(entries, name, budgets, lambda entry: _inflate_member(data, name, entry))
+
+
+def open_zip(path: Path) -> zipfile.ZipFile:
+    """Open a zip of our own kind to read members one by one: arrays that are too large at once.
+
+    zipfile does not compare what it lists with what the end record counts: a damaged length in
+    the directory makes the members behind it part of a comment, and they would be missed quietly.
+
+    Raises:
+        OSError: it cannot be read.
+        zipfile.BadZipFile: no zip, or members are missing.
+    """
+    import zipfile
+
+    archive = zipfile.ZipFile(path)
+    try:
+        with path.open("rb") as stream:
+            stream.seek(-_ZIP_END.size - len(archive.comment), os.SEEK_END)
+            mark, *_, count, _, _, _ = _ZIP_END.unpack(stream.read(_ZIP_END.size))
+        found = len(archive.infolist())
+        if (mark, count) != (_ZIP_END_MARK, found):
+            raise zipfile.BadZipFile(f"{found} members where its end record says {count}")
+    except BaseException:
+        archive.close()
+        raise
+    return archive
 
 
 def write_zip(members: Mapping[str, bytes]) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +36,7 @@ from hostrt.chip import CHIP_NAMES, get_chip
 from hostrt.chip.image import NOT_ENCRYPTED, Encryption
 from hostrt.errors import ProgramUnsupported, WrongTarget
 from hostrt.program.archive import write_zip, zip_members
+from hostrt.program.digests import Digests
 from hostrt.program.intake import Budgets, format_faults, read_source
 from hostrt.program.model import Identity, InstructionSet, Program, ProgramSource
 from hostrt.program.sidecar import choose_iospec
@@ -71,9 +71,8 @@ def program_from_folder(path: Path, options: LoadOptions) -> Program:
         for item in sorted(path.iterdir())
         if item.is_file() and item.name.endswith(_READ)
     }
-    digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
     program = program_from_members(members, path, "folder", options)
-    return replace(program, source=replace(program.source, sha256=digests))
+    return replace(program, source=replace(program.source, sha256=Digests(members)))
 
 
 def zip_from_program(program: Program) -> bytes:

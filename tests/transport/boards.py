@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -18,9 +18,7 @@ from firmware_protocol.zynq import (
     decode_units,
     top_replies,
 )
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from hostrt.closing import Closing
 
 EXEC_TIME_US = 1234
 _WORDS = 1 << 22
@@ -133,7 +131,7 @@ class TinyZynq(_Memory):
         return b""
 
 
-class TcpServer:
+class TcpServer(Closing):
     """Serves a board on a port of the loop-back interface, one client after the other."""
 
     def __init__(self, board: TinyBoard, *, mute: bool = False) -> None:
@@ -157,15 +155,7 @@ class TcpServer:
             with contextlib.suppress(OSError):
                 client.shutdown(socket.SHUT_RDWR)
 
-    def __enter__(self) -> TcpServer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._stop = True
         self.hang_up()
         with contextlib.suppress(OSError):
